@@ -1,0 +1,179 @@
+"""The command line: python -m model_core data | train | evaluate."""
+
+import inspect
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import model_core
+from model_core import artifact, card, checkpoint, console, data, download, training
+from model_core.errors import RookieError
+from model_core.recipe import FIELDS, PRESETS, Recipe
+from model_core.training import State
+
+app = typer.Typer(help="Rookie: a three-layer network by hand in NumPy.", no_args_is_help=True, add_completion=False)
+CHECKPOINT_SECONDS = 30
+INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
+
+_ARTIFACT = Annotated[Path, typer.Argument(help="weights file (.npz)")]
+
+
+@app.command("data")
+def fetch_data() -> None:
+    """Fetch the four files of Fashion-MNIST (30 MB) into ROOKIE_DATA_DIR and check them."""
+    folder = data.data_dir(os.environ)
+    with console.downloads() as report:
+        fetched = download.fetch(folder, report)
+    console.out.print(f"{folder}: {len(fetched)} files fetched, {len(data.FILES)} there, every SHA-256 right")
+
+
+def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each field of Recipe, with the help and bounds that stand there."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(name)) for name in FIELDS if name != "name"
+    ]
+    command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in [*own, *options]}
+    return command
+
+
+def _option(name: str) -> Any:
+    metadata = FIELDS[name].metadata
+    kinds = {"hidden": str, "seed": int, "augment": str, "schedule": str, "standardize": str}
+    kind = kinds.get(name) or FIELDS[name].type
+    bounds = f" ({' | '.join(metadata['choices'])})" if metadata["choices"] else f" ({metadata['low']:g} to {metadata['high']:g})"
+    return Annotated[kind | None, typer.Option(help=metadata["help"] + bounds)]  # type: ignore[operator]
+
+
+@app.command()
+@recipe_options
+def train(
+    out: Annotated[Path, typer.Option(help="where the weights file goes")],
+    recipe: Annotated[str, typer.Option(help=f"preset to start from ({' | '.join(PRESETS)})")] = "quick",
+    resume: Annotated[bool, typer.Option("--resume", help="go on from the checkpoint that an interrupted run left beside OUT")] = False,
+    **changes: Any,
+) -> None:
+    """Train a network on Fashion-MNIST and write its weights, test score and card to one file. Ctrl-C keeps the best weights so far."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    if "hidden" in given:
+        given["hidden"] = _sizes(given["hidden"])
+    checkpoint_path = out.with_name(out.name + ".checkpoint")
+    if resume:
+        run, state = checkpoint.from_bytes(_existing_checkpoint(checkpoint_path), str(checkpoint_path))
+        _refuse_other_recipe(run, given)
+    else:
+        run = Recipe.preset(recipe, **given).seeded(secrets.randbits(32))
+        state = State.fresh(run)
+    folder = data.data_dir(os.environ)
+    finished = _run(run, state, data.load_training(folder), checkpoint_path)
+    if not state.epoch:
+        sys.exit(INTERRUPTED)
+    _write(run, state, folder, out)
+    if finished:
+        checkpoint_path.unlink(missing_ok=True)
+    else:
+        console.err.print(f"Interrupted after epoch {state.epoch}. Go on with: python -m model_core train --out {out} --resume")
+        sys.exit(INTERRUPTED)
+
+
+def _run(recipe: Recipe, state: State, images: data.TrainingData, checkpoint_path: Path) -> bool:
+    """Train to the end, checkpointing as it goes; False where Ctrl-C came first. `state` holds what was reached at the last whole epoch."""
+    saved_at = time.monotonic()
+    snapshot = checkpoint.to_bytes(recipe, state)
+    try:
+        for epoch in console.follow(training.train(recipe, images, state), state.epoch, recipe.epochs):
+            snapshot = checkpoint.to_bytes(recipe, epoch.state)
+            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                artifact.write_atomically(checkpoint_path, snapshot)
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        artifact.write_atomically(checkpoint_path, snapshot)
+        return False
+    return True
+
+
+def _write(recipe: Recipe, state: State, folder: Path, out: Path) -> None:
+    """Score the best weights on the test set and save them."""
+    model = card.finish(
+        recipe,
+        state,
+        data.load_training(folder),
+        data.load_test(folder),
+        data.file_hashes(folder),
+        datetime.now(UTC),
+        card.environment(os.environ),
+        model_core.__version__,
+    )
+    digest = artifact.save(model, out)
+    scores = model.card["metrics"]
+    console.out.print(f"{out}: epoch {state.best_epoch} of {state.epoch}, seed {recipe.seed}, sha256 {digest}")
+    console.out.print(f"validation {scores['validation_accuracy']:.2%}, test {scores['test_accuracy']:.2%}")
+
+
+@app.command()
+def evaluate(
+    path: _ARTIFACT,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON, with the label of each test image")] = False,
+) -> None:
+    """Score a weights file on the 10,000 test images."""
+    model = artifact.load(path)
+    evaluation = card.evaluate(model, data.load_test(data.data_dir(os.environ)))
+    if not as_json:
+        console.show_evaluation(evaluation)
+        return
+    record = {
+        "accuracy": evaluation.accuracy,
+        "ece": evaluation.calibration_error,
+        "per_class": evaluation.per_class(),
+        "confusion": evaluation.confusion.tolist(),
+        "labels": [data.CLASSES[k] for k in evaluation.predicted],
+    }
+    print(json.dumps(record))
+
+
+@app.command("card")
+def show_card(path: _ARTIFACT) -> None:
+    """Print a weights file's model card as Markdown."""
+    print(card.to_markdown(artifact.load(path).card, artifact.sha256(artifact.read_bytes(path))), end="")
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(size) for size in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not two layer sizes, such as 500,324", param_hint="--hidden") from error
+
+
+def _existing_checkpoint(path: Path) -> bytes:
+    if not path.is_file():
+        raise typer.BadParameter(f"{path} does not exist, so there is nothing to go on with; leave --resume out", param_hint="--resume")
+    return path.read_bytes()
+
+
+def _refuse_other_recipe(recipe: Recipe, given: dict[str, Any]) -> None:
+    record = recipe.as_record()
+    for name, value in given.items():
+        if record[name] != value:
+            raise typer.BadParameter(f"the checkpoint was trained with {name} {record[name]}, not {value}", param_hint="--resume")
+
+
+def main() -> None:
+    """Run a command; an error that we foresaw ends it with one line instead of a traceback."""
+    try:
+        app()
+    except RookieError as error:
+        console.err.print(f"Error: {error}", style="red", highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""The weights file: an .npz with the six parameter arrays, the standardiser and a card. Saved whole or not at all, checked when read.
+
+Nothing in the file is trusted: names, shapes, dtypes and sizes are checked before an array is read, nothing is ever unpickled.
+"""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from model_core import network
+from model_core.data import CLASSES
+from model_core.errors import ArtifactFormatError, ArtifactMissingError
+from model_core.network import PIXELS, Parameters
+from model_core.preprocess import LARGEST_INPUT, Standardizer
+from model_core.recipe import MAX_HIDDEN
+
+FORMAT = "rookie-1"
+MAX_BYTES = 16 * 2**20  # of a whole file
+MAX_CARD_BYTES = 2**20  # 2,000 epochs of history are 0.6 MB
+_ARRAYS = (*Parameters._fields, "mean", "std", "card")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with its standardiser and its card. Immutable: what is served is one of these."""
+
+    parameters: Parameters
+    standardizer: Standardizer
+    card: dict[str, Any]
+
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Class probabilities (N, 10) of images (N, 28, 28) uint8, light garment on dark ground; one (28, 28) image is a batch of one."""
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.shape[-2:] != (28, 28) or images.ndim not in (2, 3):
+            raise ValueError(f"images are {images.shape} {images.dtype}; expected (N, 28, 28) uint8")
+        x = self.standardizer.apply(images.reshape(-1, 28, 28))
+        return network.predict_proba(self.parameters, x).astype(np.float32, copy=False)
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model in the file at `path`. Raises ArtifactError."""
+    return from_bytes(read_bytes(path), str(path))
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A weights file's bytes, unchecked but for their number."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ArtifactMissingError(f"{path} does not exist; train it: python -m model_core train --out {path}") from error
+    return content
+
+
+def save(model: Model, path: str | os.PathLike[str]) -> str:
+    """Write `model` to `path`, replacing the old file only once the new one is whole; its SHA-256."""
+    content = to_bytes(model)
+    write_atomically(Path(path), content)
+    return sha256(content)
+
+
+def sha256(content: bytes) -> str:
+    """The digest that names a weights file everywhere: that of its bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def to_bytes(model: Model) -> bytes:
+    """The file's content for `model`."""
+    card = np.frombuffer(json.dumps({"format": FORMAT, **model.card}, allow_nan=False).encode(), np.uint8)
+    arrays = {**model.parameters._asdict(), "mean": model.standardizer.mean, "std": model.standardizer.std}
+    buffer = io.BytesIO()
+    np.savez(buffer, card=card, **{name: np.asarray(array, np.float32) for name, array in arrays.items()})  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes, source: str) -> Model:
+    """The model in a weights file's bytes; `source` names it in errors. ArtifactFormatError where it is not whole and ours."""
+    if len(content) > MAX_BYTES:
+        raise _refusal(source, f"is larger than {MAX_BYTES} bytes")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            arrays = _read_members(archive, source)
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+        raise _refusal(source, f"cannot be read as an .npz file ({error})") from error
+    card = _parse_card(arrays.pop("card"), source)
+    _check_shapes(arrays, source)
+    standardizer = Standardizer(arrays.pop("mean"), arrays.pop("std"))
+    if not (standardizer.std.min() > 0 and standardizer.largest_input() <= LARGEST_INPUT):
+        raise _refusal(source, f"has a standardiser that can exceed |x| = {LARGEST_INPUT:g}")
+    return Model(Parameters(**arrays), standardizer, card)
+
+
+def _read_members(archive: zipfile.ZipFile, source: str) -> dict[str, NDArray[Any]]:
+    """The archive's arrays, each no larger than a network can be."""
+    found = sorted(archive.namelist())
+    if found != sorted(f"{name}.npy" for name in _ARRAYS):
+        raise _refusal(source, f"holds {', '.join(found) or 'nothing'}; expected {', '.join(_ARRAYS)}")
+    return {name: _read_array(archive, name, source) for name in _ARRAYS}
+
+
+def _read_array(archive: zipfile.ZipFile, name: str, source: str) -> NDArray[Any]:
+    """One .npy member: the header is judged before memory is taken for what it claims."""
+    with archive.open(f"{name}.npy") as file:
+        version = npy.read_magic(file)
+        if version != (1, 0):
+            raise _refusal(source, f"has {name} in .npy version {version}")
+        shape, fortran, dtype = npy.read_array_header_1_0(file)
+        expected = np.dtype(np.uint8 if name == "card" else np.float32)
+        most = MAX_CARD_BYTES if name == "card" else MAX_HIDDEN**2
+        if dtype != expected or fortran or len(shape) > 2 or min(shape, default=0) < 1 or int(np.prod(shape)) > most:
+            raise _refusal(source, f"has {name} as {shape} {dtype}")
+        size = int(np.prod(shape)) * dtype.itemsize
+        body = file.read(size + 1)
+    if len(body) != size:
+        raise _refusal(source, f"has {len(body)} bytes of {name} where {size} are due")
+    array = np.frombuffer(body, dtype).reshape(shape)
+    if not np.isfinite(array).all():
+        raise _refusal(source, f"has a value in {name} that is not a finite number")
+    return array
+
+
+def _parse_card(raw: NDArray[np.uint8], source: str) -> dict[str, Any]:
+    try:
+        card = json.loads(raw.tobytes(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(source, f"has a card that is not JSON ({error})") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        found = card.get("format") if isinstance(card, dict) else type(card).__name__
+        raise ArtifactFormatError(f"{source} has format {found!r}; this version reads {FORMAT!r}. Retrain it: python -m model_core train")
+    if card.get("classes") != list(CLASSES):
+        raise _refusal(source, "is for other classes than Fashion-MNIST's ten")
+    return card
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_shapes(arrays: dict[str, NDArray[Any]], source: str) -> None:
+    """The arrays fit together as one network of a size that we allow."""
+    if arrays["w1"].ndim != 2 or arrays["w3"].ndim != 2 or max(arrays["w1"].shape[1], arrays["w3"].shape[0]) > MAX_HIDDEN:
+        raise _refusal(source, f"has w1 {arrays['w1'].shape} and w3 {arrays['w3'].shape}")
+    expected = {**network.shapes((arrays["w1"].shape[1], arrays["w3"].shape[0]))._asdict(), "mean": (PIXELS,), "std": (PIXELS,)}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise _refusal(source, f"has {name} of shape {arrays[name].shape}; expected {shape}")
+
+
+def _refusal(source: str, fault: str) -> ArtifactFormatError:
+    return ArtifactFormatError(f"{source} {fault}; it is damaged or not a Rookie artifact")

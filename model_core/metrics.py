@@ -1,0 +1,52 @@
+"""How good a model is: accuracy, confusion matrix, per-class precision and recall, calibration error."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class's precision (share of its predictions that are right) and recall (share of its images found), 0..1."""
+
+    precision: float
+    recall: float
+    images: int
+
+    def as_record(self) -> dict[str, Any]:
+        """The figures as JSON-ready values."""
+        return {"precision": self.precision, "recall": self.recall, "images": self.images}
+
+
+def accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> float:
+    """Share of images whose most probable class is their label."""
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def confusion_matrix(predicted: NDArray[np.integer], labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Counts (K, K): row is the true class, column the predicted one."""
+    cells = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes * classes)
+    return cells.reshape(classes, classes)
+
+
+def per_class(confusion: NDArray[np.int64]) -> list[ClassFigures]:
+    """Precision and recall of each class; 0 where a class was never predicted, or has no images."""
+    right = np.diagonal(confusion)
+    predicted, present = confusion.sum(axis=0), confusion.sum(axis=1)
+    return [
+        ClassFigures(float(right[k] / max(predicted[k], 1)), float(right[k] / max(present[k], 1)), int(present[k]))
+        for k in range(len(confusion))
+    ]
+
+
+def calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> float:
+    """Expected calibration error, 0..1: mean gap of confidence and accuracy over 15 even bins, by images (Guo et al., 2017)."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = [abs(float(confidence[bins == k].mean()) - float(right[bins == k].mean())) * float((bins == k).mean()) for k in np.unique(bins)]
+    return sum(gaps)

@@ -1,0 +1,75 @@
+"""Stochastic gradient descent with Nesterov momentum, L2 and weight averaging; learning-rate schedules."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.recipe import Recipe
+
+Flat = NDArray[np.float32]
+
+# Floats in a piece of the parameter array. The update reads and writes each number several times; piece by piece, all but the
+# first of these find it in the core's own cache. Twice as fast as array by array, with the same result.
+BLOCK = 32768
+
+
+def learning_rate(recipe: Recipe, progress: float) -> float:
+    """Step size after `progress` epochs (0 at the start, a fraction within an epoch)."""
+    share = progress / recipe.epochs
+    match recipe.schedule:
+        case "step":
+            return recipe.learning_rate * recipe.lr_decay ** int(share * 5 + 1e-9)
+        case "linear":
+            return recipe.learning_rate * (1 - share)
+        case "cosine":
+            return recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
+        case _:
+            return recipe.learning_rate
+
+
+class SGD:
+    """Updates one flat parameter array in place; its first `weights` numbers are weights (the L2 penalty is theirs), the rest biases.
+
+    With g the gradient plus 2 * l2 * w, each step does v = momentum * v + g, then w = w - rate * (g + momentum * v)
+    (Nesterov's momentum as in Sutskever et al., 2013). The average follows as average + (1 - decay) * (w - average).
+    """
+
+    def __init__(self, recipe: Recipe, weights: int) -> None:
+        self.momentum = np.float32(recipe.momentum)
+        self.decay = np.float32(2 * recipe.l2)
+        self.average_decay = recipe.average
+        self.weights = weights
+        self.scratch = np.empty(BLOCK, np.float32)
+
+    def step(self, w: Flat, gradient: Flat, velocity: Flat, average: Flat, rate: float, steps: int) -> None:
+        """Take step number `steps` (from 0). `gradient` is used up; `velocity` and `average` stay as they are where the recipe has none."""
+        # Early on the average forgets faster, or it would hold the random start for thousands of steps.
+        keep = min(self.average_decay, (1 + steps) / (10 + steps))
+        for block, decays in self._blocks(len(w)):
+            self._descend(w[block], gradient[block], velocity[block], np.float32(rate), decays)
+            if self.average_decay:
+                change = np.subtract(w[block], average[block], out=self._scratch(block))
+                change *= np.float32(1 - keep)
+                average[block] += change
+
+    def _descend(self, w: Flat, g: Flat, v: Flat, rate: np.float32, decays: bool) -> None:
+        scratch = self.scratch[: len(w)]
+        if decays and self.decay:
+            g += np.multiply(w, self.decay, out=scratch)
+        if self.momentum:
+            v *= self.momentum
+            v += g
+            g += np.multiply(v, self.momentum, out=scratch)
+        g *= rate
+        w -= g
+
+    def _blocks(self, size: int) -> Iterator[tuple[slice, bool]]:
+        """Slices that cover 0..size, none of them across the border from weights to biases, and whether each decays."""
+        for start, end in ((0, self.weights), (self.weights, size)):
+            for low in range(start, end, BLOCK):
+                yield slice(low, min(low + BLOCK, end)), start == 0
+
+    def _scratch(self, block: slice) -> Flat:
+        return self.scratch[: block.stop - block.start]

@@ -1,0 +1,189 @@
+"""The training loop: the one that the command line, the service and the tests consume."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core import layers, network
+from model_core.augment import AUGMENTATIONS, draw_batch, shift_windows
+from model_core.data import TrainingData
+from model_core.errors import DivergenceError
+from model_core.network import Parameters
+from model_core.optim import SGD, learning_rate
+from model_core.preprocess import Standardizer, standardize_by_batch
+from model_core.recipe import Recipe
+from model_core.workspace import Workspace
+
+Flat = NDArray[np.float32]
+
+
+@dataclass
+class State:
+    """Where a run stands after an epoch: enough to go on with it. Flat arrays, laid out as network.unflatten reads them.
+
+    The loop works on the arrays in place; `best` alone is never written to again once it stands here.
+    """
+
+    parameters: Flat
+    velocity: Flat
+    average: Flat
+    best: Flat
+    best_accuracy: float = -1.0
+    best_epoch: int = 0
+    epoch: int = 0  # epochs done
+    history: list[dict[str, Any]] = field(default_factory=list)  # Epoch records
+
+    @classmethod
+    def fresh(cls, recipe: Recipe) -> "State":
+        """The start of a run: random weights drawn from the recipe's seed."""
+        flat = network.initialise(recipe.hidden, np.random.default_rng([_seed(recipe), 0]))
+        return cls(flat, np.zeros_like(flat), flat.copy(), flat.copy())
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch did. Training figures are means over its batches, weighted by rows, each taken before its step."""
+
+    epoch: int  # from 1
+    train_loss: float  # nats, with the penalty
+    train_penalty: float  # the L2 part of train_loss
+    train_accuracy: float  # 0..1
+    validation_loss: float  # nats, without penalty
+    validation_accuracy: float  # 0..1
+    learning_rate: float  # at the epoch's start
+    seconds: float
+    state: State = field(repr=False, compare=False)  # live: read it before asking for the next epoch
+
+    def as_record(self) -> dict[str, Any]:
+        """The figures as JSON-ready values, without the state."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "state"}
+
+
+def train(
+    recipe: Recipe, data: TrainingData, start: State | None = None, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[Epoch]:
+    """Train by `recipe`, which must have a seed, and yield each epoch as it ends; `start` goes on from an earlier state.
+
+    The kept weights are `epoch.state.best`: those of the first epoch with the highest validation accuracy.
+    Raises DivergenceError where the loss stops being finite.
+    """
+    state = start or State.fresh(recipe)
+    run = _Run(recipe, data, state)
+    for epoch in range(state.epoch + 1, recipe.epochs + 1):
+        began = clock()
+        training = run.train_epoch(epoch)
+        validation = run.validate()
+        if validation.accuracy > state.best_accuracy:
+            state.best, state.best_accuracy, state.best_epoch = run.kept.copy(), validation.accuracy, epoch
+        state.epoch = epoch
+        result = Epoch(
+            epoch,
+            training.loss + training.penalty,
+            training.penalty,
+            training.accuracy,
+            validation.loss,
+            validation.accuracy,
+            learning_rate(recipe, epoch - 1),
+            clock() - began,
+            state,
+        )
+        state.history.append(result.as_record())
+        yield result
+
+
+@dataclass
+class _Means:
+    """Running sums over images."""
+
+    loss: float = 0.0
+    penalty: float = 0.0
+    accuracy: float = 0.0
+
+    def over(self, rows: int) -> "_Means":
+        return _Means(self.loss / rows, self.penalty / rows, self.accuracy / rows)
+
+
+class _Run:
+    """What stays the same from step to step: data prepared for batches, buffers, optimiser."""
+
+    def __init__(self, recipe: Recipe, data: TrainingData, state: State) -> None:
+        self.recipe, self.data, self.state = recipe, data, state
+        self.standardizer = Standardizer.fit(data.images, recipe.standardize)
+        self.pixel_scale = float(Standardizer.fit(data.images, "scalar").std[0])
+        self.augmentation = AUGMENTATIONS[recipe.augment]
+        self.windows = shift_windows(data.images, self.augmentation.shift) if recipe.augment != "none" else None
+        self.targets = layers.target_table(network.CLASSES, recipe.label_smoothing)
+        self.optimiser = SGD(recipe, network.weight_count(recipe.hidden))
+        self.parameters = network.unflatten(state.parameters, recipe.hidden)
+        self.kept = state.average if recipe.average else state.parameters
+        self.gradient = np.empty_like(state.parameters)
+        self.gradients = network.unflatten(self.gradient, recipe.hidden)
+        self.workspace = Workspace(recipe.batch_size, recipe.hidden, recipe.dropout)
+        self.x = np.empty((recipe.batch_size, network.PIXELS), np.float32)
+
+    def train_epoch(self, epoch: int) -> _Means:
+        """One pass over the training images, in an order drawn from the seed and the epoch's number."""
+        rng = np.random.default_rng([_seed(self.recipe), epoch])
+        order = rng.permutation(len(self.data.images))
+        size = self.recipe.batch_size
+        steps = math.ceil(len(order) / size)
+        sums = _Means()
+        for step in range(steps):
+            index = order[step * size : (step + 1) * size]
+            rate = learning_rate(self.recipe, epoch - 1 + (step / steps if self.recipe.schedule != "step" else 0))
+            self._step(index, rate, rng, (epoch - 1) * steps + step, sums)
+            if not math.isfinite(sums.loss + sums.penalty):
+                raise DivergenceError(epoch, step + 1, rate)
+        return sums.over(len(order))
+
+    def _step(self, index: NDArray[np.intp], rate: float, rng: np.random.Generator, steps: int, sums: _Means) -> None:
+        """Forward, backward and update on the images of one batch."""
+        x = self._batch(index, rng)
+        labels = self.data.labels[index]
+        activations = self.workspace.forward(self.parameters, x, rng)
+        figures = self.workspace.backward(self.parameters, x, activations, self.targets[labels], labels, self.gradients)
+        if self.recipe.l2:
+            sums.penalty += len(index) * layers.penalty(self.parameters.weights, self.recipe.l2)
+        sums.loss += len(index) * figures.cross_entropy
+        sums.accuracy += figures.correct
+        state = self.state
+        self.optimiser.step(state.parameters, self.gradient, state.velocity, state.average, rate, steps)
+
+    def _batch(self, index: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Images number `index`, augmented and standardised: x (N, 784)."""
+        images = self.data.images[index] if self.windows is None else draw_batch(self.windows, index, self.augmentation.flip, rng)
+        out = self.x[: len(index)]
+        if self.recipe.standardize == "batch":
+            return standardize_by_batch(images, self.pixel_scale, out)
+        return self.standardizer.apply(images, out)
+
+    def validate(self) -> _Means:
+        """Loss and accuracy of the kept weights on the validation images, under stored statistics."""
+        kept = network.unflatten(self.kept, self.recipe.hidden)
+        images, labels = self.data.validation_images, self.data.validation_labels
+        table = layers.target_table(network.CLASSES)
+        sums = _Means()
+        for start in range(0, len(images), self.recipe.batch_size):
+            part = slice(start, start + self.recipe.batch_size)
+            x = self.standardizer.apply(images[part], self.x[: len(images[part])])
+            logits = self.workspace.forward(kept, x).logits
+            sums.loss += len(x) * layers.cross_entropy(logits, table[labels[part]])
+            sums.accuracy += int(np.count_nonzero(logits.argmax(axis=1) == labels[part]))
+        return sums.over(len(images))
+
+
+def kept_parameters(state: State, recipe: Recipe) -> Parameters:
+    """The weights that a run keeps: those of its best epoch by validation accuracy."""
+    return network.unflatten(state.best, recipe.hidden)
+
+
+def _seed(recipe: Recipe) -> int:
+    if recipe.seed is None:
+        raise ValueError("a recipe needs a seed before it is trained: recipe.seeded(entropy)")
+    return recipe.seed
