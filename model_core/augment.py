@@ -26,14 +26,13 @@ def shift_windows(images: NDArray[np.uint8], shift: int) -> NDArray[np.uint8]:
     """All shifted versions of images (N, 28, 28), as a view (N, 2s+1, 2s+1, 28, 28); what moves in from outside is 0, the background."""
     rows, columns = images.shape[1:]
     padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift)))
-    windows: NDArray[np.uint8] = sliding_window_view(padded, (rows, columns), axis=(1, 2))
-    return windows
+    return sliding_window_view(padded, (rows, columns), axis=(1, 2))
 
 
 def draw_batch(windows: NDArray[np.uint8], index: NDArray[np.intp], flip: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Images number `index` (B,) of `windows`, each shifted and, half of them with `flip`, mirrored: (B, 28, 28)."""
     dy, dx = rng.integers(0, windows.shape[1], (2, len(index)))
-    batch = windows[index, dy, dx]
+    batch: NDArray[np.uint8] = windows[index, dy, dx]
     if flip:
         mirrored = rng.random(len(index)) < 0.5
         batch[mirrored] = batch[mirrored, :, ::-1]

@@ -52,7 +52,8 @@ def show_evaluation(evaluation: Evaluation) -> None:
     error = math.sqrt(accuracy * (1 - accuracy) / count)
     out.print(f"accuracy {accuracy:.2%} on {count} images (standard error {error:.2%})")
     out.print(f"expected calibration error {evaluation.calibration_error:.4f}\n")
-    table = Table("true class", "precision", "recall", *map(str, range(len(CLASSES))), box=None, title="predicted class: columns 0 to 9")
+    title = "rows: true class; columns 0 to 9: predicted class"
+    table = Table("", "precision", "recall", *map(str, range(len(CLASSES))), box=None, padding=(0, 1, 0, 0), title=title)
     for k, figures in enumerate(per_class(evaluation.confusion)):
         cells = (str(cell) if cell else "." for cell in evaluation.confusion[k])
         table.add_row(f"{k} {CLASSES[k]}", f"{figures.precision:.3f}", f"{figures.recall:.3f}", *cells)

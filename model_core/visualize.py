@@ -87,19 +87,18 @@ def sheet(tiles: Array, columns: int, normalize: Normalize = "tile", gutter: int
 
 def enlarge(picture: Picture, scale: int) -> Picture:
     """Each pixel as a block of scale x scale."""
-    return picture.repeat(scale, axis=0).repeat(scale, axis=1)
+    return np.asarray(picture.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
 def _stretched(tiles: Array) -> Picture:
     """Each tile from its minimum (0) to its maximum (255); a tile of one value is mid-grey."""
     low, high = tiles.min(axis=(1, 2), keepdims=True), tiles.max(axis=(1, 2), keepdims=True)
     span = np.where(high > low, high - low, 1)
-    stretched: Picture = np.where(high > low, np.rint((tiles - low) / span * 255), 128).astype(np.uint8)
-    return stretched
+    return np.asarray(np.where(high > low, np.rint((tiles - low) / span * 255), 128), np.uint8)
 
 
 def _signed(tiles: Array) -> Picture:
     """Blue to white to red on one scale for all tiles, symmetric about zero: (N, h, w, 3)."""
     strength = (tiles / (np.abs(tiles).max() or 1))[..., None]
     colour = np.where(strength < 0, _WHITE + (_WHITE - _BLUE) * strength, _WHITE + (_RED - _WHITE) * strength)
-    return np.rint(colour).astype(np.uint8)
+    return np.asarray(np.rint(colour), np.uint8)
