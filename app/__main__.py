@@ -1,0 +1,56 @@
+"""python -m app: serve, as the ROOKIE_ environment says."""
+
+import os
+import socket
+import sys
+
+# Before NumPy loads: one image is too little work to share, and idle BLAS threads would spin on the cores that the event loop needs.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import uvicorn  # noqa: E402
+
+from app.main import open_store  # noqa: E402
+from app.settings import Settings, SettingsError  # noqa: E402
+from app.store import StoreError  # noqa: E402
+from model_core.errors import RookieError  # noqa: E402
+
+# An open event stream would hold a stopping server for ever.
+GRACEFUL_SECONDS = 8
+
+
+def main() -> None:
+    """Check what would stop the start, say it in one line, and serve."""
+    try:
+        settings = Settings.from_environ(os.environ)
+        _check_port(settings)
+        open_store(settings).close()
+    except (SettingsError, StoreError, RookieError) as error:
+        sys.exit(f"rookie: {error}")
+    uvicorn.run(
+        "app.main:create_app_from_environ",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+    )
+
+
+def _check_port(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); set ROOKIE_PORT to a free one"
+            ) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The errors that a client can meet, and the one place that turns them into problem documents (RFC 9457).
+
+Problem (an HTTPException, because Starlette turns anything else that is raised while a body is read into a 400)
+├── NotAnImageError 415         ├── WrongSizeError 422            ├── NotFoundError 404
+├── UnsupportedBodyError 415    ├── InvalidRequestError 422       ├── ConflictError 409
+├── UnreadableImageError 422    ├── TooLargeError 413             ├── UnauthorizedError 401
+└── UploadPartsError 422        └── ForbiddenError 403            └── UnavailableError 503
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from model_core.errors import DataError, DivergenceError, RecipeError, RookieError
+
+
+class Problem(HTTPException):
+    """An answer of 400 or more: `detail` names the value and the way out, `code` is for programs."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal-error"
+
+    def __init__(self, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(self.status, detail, dict(headers or {}))
+
+    def document(self) -> dict[str, Any]:
+        """The problem document, as an answer or inside one."""
+        return document(self.status, self.code, self.detail)
+
+
+class NotAnImageError(Problem):
+    """The upload is not a picture in a format that we read."""
+
+    status, code = 415, "not-an-image"
+
+
+class UnsupportedBodyError(Problem):
+    """The Content-Type is none that the route takes."""
+
+    status, code = 415, "unsupported-content-type"
+
+
+class UnreadableImageError(Problem):
+    """A picture that is cut short, damaged or of a kind that has no single reading."""
+
+    status, code = 422, "unreadable-image"
+
+
+class WrongSizeError(Problem):
+    """A picture of another size than 28 x 28."""
+
+    status, code = 422, "wrong-size"
+
+
+class UploadPartsError(Problem):
+    """A multipart body without exactly one part named file."""
+
+    status, code = 422, "upload-parts"
+
+
+class InvalidRequestError(Problem):
+    """A field of a request is missing, unknown or out of bounds."""
+
+    status, code = 422, "invalid-request"
+
+
+class TooLargeError(Problem):
+    """More bytes or pixels than the route takes."""
+
+    status, code = 413, "too-large"
+
+
+class NotFoundError(Problem):
+    """There is no such thing."""
+
+    status, code = 404, "not-found"
+
+
+class ConflictError(Problem):
+    """The thing is not in a state for that."""
+
+    status, code = 409, "conflict"
+
+
+class UnauthorizedError(Problem):
+    """A change without the token, or with another one."""
+
+    status, code = 401, "unauthorized"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, {"WWW-Authenticate": "Bearer"})
+
+
+class ForbiddenError(Problem):
+    """A request to a host name that is not ours, or a change that another site asked a browser for."""
+
+    status, code = 403, "forbidden"
+
+
+class UnavailableError(Problem):
+    """Not now; Retry-After says when."""
+
+    status, code = 503, "unavailable"
+
+    def __init__(self, detail: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail, {"Retry-After": str(retry_after_seconds)})
+
+
+def document(status: int, code: str, detail: str) -> dict[str, Any]:
+    """A problem document; `error` repeats the detail for clients of the Open Inference Protocol."""
+    title = HTTPStatus(status).phrase
+    return {"type": f"urn:rookie:{code}", "title": title, "status": status, "detail": detail, "code": code, "error": detail}
+
+
+def training_problem(error: RookieError) -> dict[str, Any]:
+    """The problem document of a training job that model_core ended."""
+    codes = {DivergenceError: "diverged", DataError: "data", RecipeError: "invalid-request"}
+    code = next((code for kind, code in codes.items() if isinstance(error, kind)), "training-failed")
+    return document(500, code, str(error))
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error as a problem document."""
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(RecipeError, _on_recipe_error)
+    app.add_exception_handler(Exception, _on_crash)
+
+
+def response(problem: Mapping[str, Any], path: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """`problem` as the answer to a request for `path`."""
+    media_type = "application/json" if path.startswith("/v2") else "application/problem+json"
+    return JSONResponse(dict(problem), problem["status"], dict(headers or {}), media_type)
+
+
+def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 (what it was registered for)
+    if isinstance(error, Problem):
+        return response(error.document(), request.url.path, error.headers)
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "-")
+    detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}: {phrase.lower()}; /docs lists what there is"
+    return response(document(error.status_code, code, detail), request.url.path, error.headers)
+
+
+def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    # The values themselves stay out of the answer: they may be NaN, which is no JSON, or as long as the body.
+    details = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()[:5])
+    return response(InvalidRequestError(details).document(), request.url.path)
+
+
+def _on_recipe_error(request: Request, error: Exception) -> Response:
+    return response(InvalidRequestError(str(error)).document(), request.url.path)
+
+
+def _on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 (the server logs it; the client learns nothing of it)
+    return response(Problem("the service met an error of its own; its log says more").document(), request.url.path)

@@ -1,0 +1,65 @@
+"""Uploaded bytes -> (28, 28) uint8, and pictures -> PNG bytes. The only module that knows Pillow."""
+
+import io
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError
+
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+SIDE = 28  # pixels
+MAX_PIXELS = 32 * 2**20  # a header that claims more is answered with 413 instead of a mere wrong size
+
+
+def decode(content: bytes) -> NDArray[np.uint8]:
+    """The 28 x 28 grey image (28, 28) in an uploaded file; transparency is laid over black, 16 bits are cut to 8.
+
+    Raises NotAnImageError, WrongSizeError, TooLargeError or UnreadableImageError. The size is judged by the header,
+    before a pixel is decoded.
+    """
+    if not content:
+        raise NotAnImageError("the upload is empty; send a 28 x 28 picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooLargeError(f"the picture claims more pixels than any that we open ({error}); send one of 28 x 28") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise NotAnImageError(f"the upload is not a picture; send one as {', '.join(FORMATS)}") from error
+    _check_size(image)
+    try:
+        return _to_grey(image)
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+        raise UnreadableImageError(f"the {image.format} picture is cut short or damaged ({error})") from error
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise TooLargeError(f"the picture claims {width} x {height} pixels; send one of {SIDE} x {SIDE}")
+    if (width, height) != (SIDE, SIDE):
+        raise WrongSizeError(f"the picture is {width} x {height} pixels; send one of {SIDE} x {SIDE}")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise UnreadableImageError(f"the {image.format} picture is animated, with {frames} frames; send one picture")
+
+
+def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith("I"):  # 16 bits a pixel
+        wide = np.asarray(image).astype(np.int64)
+        return np.asarray(np.clip(wide, 0, 65535) >> 8, np.uint8)
+    if image.has_transparency_data:
+        colour = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", colour.size, "black"), colour)
+    return np.array(image.convert("L"))
+
+
+def encode_png(picture: NDArray[np.uint8]) -> bytes:
+    """A grey (rows, columns) or colour (rows, columns, 3) picture as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,43 @@
+"""How many bytes a body may have, by route, judged while they arrive."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import errors
+from app.errors import TooLargeError
+
+DEFAULT_BODY_BYTES = 64 * 2**10
+BODY_BYTES = {"/predict": 2**20}
+
+
+class BodyLimit:
+    """ASGI middleware that stops a body as soon as it is known to be too long."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a `receive` that counts."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = BODY_BYTES.get(scope["path"], DEFAULT_BODY_BYTES)
+        problem = TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes")
+        if _announced_bytes(scope) > most:
+            await errors.response(problem.document(), scope["path"])(scope, receive, send)
+            return
+        arrived = 0
+
+        async def counting_receive() -> Message:
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > most:
+                raise problem
+            return message
+
+        await self._app(scope, counting_receive, send)
+
+
+def _announced_bytes(scope: Scope) -> int:
+    text = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(text) if text.isdigit() else 0

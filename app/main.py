@@ -1,0 +1,94 @@
+"""create_app(settings): the parts of the service, put together."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+import model_core
+from app import errors
+from app.doors import Doors
+from app.inference import Predictor
+from app.jobs.dispatch import Dispatcher
+from app.limits import BodyLimit
+from app.routes import models as model_routes
+from app.routes import operations, predict, train, weights
+from app.settings import Settings
+from app.store import Store, models
+from app.watcher import Watcher, load_current
+from model_core import artifact
+from model_core.errors import ArtifactError
+
+log = logging.getLogger("rookie")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service as an ASGI application; its database is opened when it starts."""
+    app = FastAPI(
+        title="Rookie",
+        version=model_core.__version__,
+        description="A three-layer neural network in NumPy: predict, look inside, retrain.",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    for routes in (predict, weights, train, model_routes, operations):
+        app.include_router(routes.router)
+    operations.mount_files(app)
+    errors.install(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Doors, settings=settings)
+    return app
+
+
+def create_app_from_environ() -> FastAPI:
+    """What each of uvicorn's processes calls."""
+    return create_app(Settings.from_environ(os.environ))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the store, load the current model, and watch both until the service stops."""
+    settings: Settings = app.state.settings
+    store = await run_in_threadpool(open_store, settings)
+    app.state.store = store
+    app.state.predictor = Predictor(load_current(store))
+    dispatcher = Dispatcher(store, settings, os.environ)
+    app.state.watcher = Watcher(store, app.state.predictor, dispatcher)
+    watching = asyncio.create_task(app.state.watcher.run())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await run_in_threadpool(dispatcher.stop)
+        store.close()
+
+
+def open_store(settings: Settings) -> Store:
+    """The database, with the shipped model in it. Raises StoreError, or ArtifactError where nothing could serve."""
+    store = Store(settings.store_url)
+    store.prepare()
+    try:
+        content = artifact.read_bytes(settings.model)
+        shipped = artifact.from_bytes(content, str(settings.model))
+    except ArtifactError as error:
+        with store.read() as db:
+            if models.current_version(db) is None:
+                raise
+        log.warning("%s; the database's current model serves", error)
+        return store
+    with store.write() as db:
+        version = models.version_with(db, artifact.sha256(content))
+        if version is None:
+            version = models.add(db, shipped, content, "shipped")
+        if models.current_version(db) is None:
+            models.activate(db, version, "the shipped model, in an empty database")
+    return store

@@ -1,0 +1,1 @@
+"""The HTTP routes, thin: each reads its input, calls one thing, and shapes the answer."""

@@ -1,0 +1,49 @@
+"""For operators and browsers: probes, API documentation, the page and its files."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+from app.dependencies import PredictorDep, WatcherDep
+from app.errors import UnavailableError
+from app.schemas import Problem
+
+router = APIRouter(tags=["operations"])
+
+STATIC = Path(__file__).parent.parent / "static"
+
+
+@router.get("/livez")
+async def live() -> dict[str, Any]:
+    """The process answers."""
+    return {"live": True}
+
+
+@router.get("/readyz", responses={503: {"model": Problem}})
+async def ready(predictor: PredictorDep, watcher: WatcherDep) -> dict[str, Any]:
+    """A model is loaded and the database answers."""
+    if not watcher.is_fresh:
+        raise UnavailableError("the database does not answer; predictions go on with the model in memory", retry_after_seconds=5)
+    return {"ready": True, "model": {"version": predictor.served.version, "sha256": predictor.served.sha256}}
+
+
+@router.get("/", include_in_schema=False)
+async def page() -> FileResponse:
+    """The page."""
+    return FileResponse(STATIC / "index.html")
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> FileResponse:
+    """Swagger UI over /openapi.json, all of it served from here."""
+    return FileResponse(STATIC / "docs.html")
+
+
+def mount_files(app: FastAPI) -> None:
+    """Serve the page's files, and Swagger UI's, which a package brings along."""
+    app.mount("/static", StaticFiles(directory=STATIC))
+    app.mount("/docs/assets", StaticFiles(directory=str(files("fastapi_offline") / "static")))

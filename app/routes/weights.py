@@ -1,0 +1,114 @@
+"""GET /weights/*.png: the paper's pictures of what the network learned."""
+
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from app import images
+from app.dependencies import PredictorDep, StoreDep
+from app.errors import NotFoundError
+from app.inference import Predictor
+from app.store import Store, models
+from model_core import Model, artifact, visualize
+
+router = APIRouter(prefix="/weights", tags=["weights"], default_response_class=Response)
+
+Name = Literal["w1", "w1-pca", "w3", "combined"]
+Scale = Annotated[int, Query(ge=1, le=4, description="side in pixels of the square that shows one weight")]
+Normalize = Annotated[
+    visualize.Normalize, Query(description="tile: grey, each tile from its minimum to its maximum; signed: blue-white-red on one scale")
+]
+VersionQuery = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="model version; the current one where missing")]
+PNG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {}}, "description": "the picture"},
+    304: {"description": "the client's copy is still right"},
+}
+
+
+@router.get("/{name}.png", responses=PNG)
+def picture(
+    name: Name,
+    request: Request,
+    store: StoreDep,
+    predictor: PredictorDep,
+    version: VersionQuery = None,
+    scale: Scale = 2,
+    normalize: Normalize = "tile",
+) -> Response:
+    """A matrix as tiles: w1 (one a unit), w1-pca (its 20 principal components), w3 and combined (W1 W2 W3; one a class)."""
+    return _answer(request, store, predictor, version, (name, None, scale, normalize))
+
+
+@router.get("/w1/{unit}.png", responses=PNG)
+def unit_picture(
+    unit: Annotated[int, Path(ge=0, le=10**6, description="first-layer unit, from 0")],
+    request: Request,
+    store: StoreDep,
+    predictor: PredictorDep,
+    version: VersionQuery = None,
+    scale: Scale = 4,
+    normalize: Normalize = "tile",
+) -> Response:
+    """What one first-layer unit looks for: a 28 x 28 tile."""
+    return _answer(request, store, predictor, version, ("w1", unit, scale, normalize))
+
+
+# Which picture: its name, the unit where it is of one alone, scale and colours.
+_Spec = tuple[Name, int | None, int, visualize.Normalize]
+
+
+def _answer(request: Request, store: Store, predictor: Predictor, version: int | None, spec: _Spec) -> Response:
+    """The picture, or 304 where the client has it: a picture depends on the weights and on nothing else."""
+    served = predictor.served
+    wanted = served.version if version is None else version
+    sha256 = served.sha256 if wanted == served.version else _digest(store, wanted)
+    headers = {"ETag": f'"{sha256[:16]}-{"-".join(map(str, spec))}"', "Cache-Control": "no-cache", "X-Model-Version": str(wanted)}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    model = served.model if wanted == served.version else _load(store, wanted)
+    return Response(_draw(_ByDigest(sha256, model), spec), media_type="image/png", headers=headers)
+
+
+def _digest(store: Store, version: int) -> str:
+    with store.read() as db:
+        row = models.find(db, version)
+    if row is None:
+        raise NotFoundError(f"there is no model version {version}; GET /models lists them")
+    digest: str = row.sha256
+    return digest
+
+
+def _load(store: Store, version: int) -> Model:
+    with store.read() as db:
+        content = models.weights(db, version)
+    if content is None:
+        raise NotFoundError(f"there is no model version {version}; GET /models lists them")
+    return artifact.from_bytes(content, f"version {version}")
+
+
+class _ByDigest:
+    """A model that counts as equal to another with the same digest: what the picture cache looks up."""
+
+    def __init__(self, sha256: str, model: Model) -> None:
+        self.sha256, self.model = sha256, model
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByDigest) and other.sha256 == self.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+
+@lru_cache(maxsize=32)
+def _draw(keyed: _ByDigest, spec: _Spec) -> bytes:
+    name, unit, scale, normalize = spec
+    parameters = keyed.model.parameters
+    if unit is None:
+        drawn = visualize.PICTURES[name](parameters, normalize)
+    else:
+        try:
+            drawn = visualize.w1_unit(parameters, unit, normalize)
+        except IndexError as error:
+            raise NotFoundError(str(error)) from error
+    return images.encode_png(visualize.enlarge(drawn, scale))

@@ -1,0 +1,148 @@
+"""What goes in and out over HTTP. The training request is derived from Recipe: its fields, bounds and help stand there alone."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from model_core import Recipe
+from model_core.recipe import FIELDS, PRESETS
+
+JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Stage = Literal["fetching data", "loading data", "training", "evaluating", "publishing"]
+Promote = Literal["if-better", "always", "never"]
+
+
+class ServedModel(BaseModel):
+    """Which model gave an answer."""
+
+    version: int
+    sha256: str = Field(description="digest of the weights file")
+
+
+class Prediction(BaseModel):
+    """A classified image."""
+
+    label: str
+    index: int = Field(description="number of the class, 0 to 9")
+    confidence: float = Field(description="probability of the label, 0 to 1")
+    probabilities: dict[str, float] = Field(description="probability of each class by name, 0 to 1")
+    model: ServedModel
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    error: str = Field(description="the detail again")
+
+
+class Promotion(BaseModel):
+    """Whether a trained model serves, and why."""
+
+    promoted: bool
+    reason: str
+
+
+class Job(BaseModel):
+    """A training job."""
+
+    id: int
+    status: JobStatus
+    stage: Stage | None
+    progress: float = Field(description="0 to 1")
+    epoch: int = Field(description="epochs done")
+    epochs: int
+    eta_seconds: float | None
+    recipe: dict[str, Any]
+    promote: Promote
+    attempt: int = Field(description="how many trainers have worked on it; a killed one is replaced")
+    created: str
+    started: str | None
+    finished: str | None
+    metrics: dict[str, Any] | None = Field(description="figures of the last epoch; at the end also test_accuracy")
+    version: int | None = Field(description="model version that it published")
+    promotion: Promotion | None
+    error: Problem | None
+    links: dict[str, str]
+
+
+class JobList(BaseModel):
+    """Training jobs, newest first."""
+
+    jobs: list[Job]
+
+
+class History(BaseModel):
+    """What each epoch of a job did."""
+
+    epochs: list[dict[str, Any]]
+
+
+class Version(BaseModel):
+    """A model version."""
+
+    version: int
+    sha256: str
+    source: Literal["shipped", "trained", "uploaded"]
+    job: int | None
+    created: str
+    current: bool
+    validation_accuracy: float
+    test_accuracy: float
+    links: dict[str, str]
+
+
+class VersionDetail(Version):
+    """A model version with its whole card."""
+
+    card: dict[str, Any]
+
+
+class VersionList(BaseModel):
+    """Model versions, newest first."""
+
+    models: list[Version]
+
+
+class Activation(BaseModel):
+    """Which version is to serve."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: int = Field(ge=1, le=2**31 - 1)
+
+
+def _request_field(name: str) -> Any:
+    """Type and constraints of one optional Recipe field, from its metadata: what create_model takes."""
+    field = FIELDS[name]
+    choices, default = field.metadata["choices"], Field(None, description=field.metadata["help"])
+    if choices:
+        return Literal[choices] | None, default
+    bounds = Field(ge=field.metadata["low"], le=field.metadata["high"])
+    if name == "hidden":
+        return Annotated[list[Annotated[int, bounds]], Field(min_length=2, max_length=2)] | None, default
+    return Annotated[float if field.type is float else int, bounds] | None, default
+
+
+class _TrainingRequest(BaseModel):
+    """How to train. Each field that is left out is that of the preset."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    recipe: str = Field(default="quick", description="preset to start from", json_schema_extra={"enum": list(PRESETS)})
+    promote: Promote = Field(
+        default="if-better", description="whether the new model is to serve: if it is at least as good, always, or never"
+    )
+
+    def resolved(self, entropy: int) -> Recipe:
+        """The whole recipe; a missing seed is `entropy`. Raises RecipeError."""
+        changes = self.model_dump(exclude={"recipe", "promote"}, exclude_none=True)
+        return Recipe.preset(self.recipe, **changes).seeded(entropy)
+
+
+_recipe_fields: dict[str, Any] = {name: _request_field(name) for name in FIELDS if name != "name"}
+TrainingRequest = create_model("TrainingRequest", __base__=_TrainingRequest, __doc__=_TrainingRequest.__doc__, **_recipe_fields)

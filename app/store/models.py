@@ -1,0 +1,57 @@
+"""Model versions: their weights, their cards, and which one is current."""
+
+import sqlalchemy as sa
+
+from app.store import Row, now
+from app.store.schema import activations, models
+from model_core import Model, artifact
+
+_SUMMARY = [column for column in models.c if column.name not in ("weights", "card")]
+
+
+def current_version(db: sa.Connection) -> int | None:
+    """The version that serves; None in an empty database."""
+    return db.scalar(sa.select(activations.c.version).order_by(activations.c.id.desc()).limit(1))
+
+
+def find(db: sa.Connection, version: int) -> Row | None:
+    """One version with its card, without its weights."""
+    return db.execute(sa.select(*_SUMMARY, models.c.card).where(models.c.version == version)).one_or_none()
+
+
+def weights(db: sa.Connection, version: int) -> bytes | None:
+    """A version's .npz file."""
+    return db.scalar(sa.select(models.c.weights).where(models.c.version == version))
+
+
+def newest_first(db: sa.Connection, limit: int = 1000) -> list[Row]:
+    """All versions, without cards and weights."""
+    return list(db.execute(sa.select(*_SUMMARY).order_by(models.c.version.desc()).limit(limit)))
+
+
+def version_with(db: sa.Connection, sha256: str) -> int | None:
+    """The newest version whose file has that digest."""
+    version: int | None = db.scalar(sa.select(sa.func.max(models.c.version)).where(models.c.sha256 == sha256))
+    return version
+
+
+def add(db: sa.Connection, model: Model, content: bytes, source: str, job: int | None = None) -> int:
+    """Keep a model and its file; its version. It does not serve yet."""
+    metrics = model.card["metrics"]
+    row = models.insert().values(
+        sha256=artifact.sha256(content),
+        source=source,
+        job=job,
+        created=now(),
+        validation_accuracy=metrics["validation_accuracy"],
+        test_accuracy=metrics["test_accuracy"],
+        card=model.card,
+        weights=content,
+    )
+    version: int = db.execute(row.returning(models.c.version)).scalar_one()
+    return version
+
+
+def activate(db: sa.Connection, version: int, reason: str) -> None:
+    """Let `version` serve; every serving process follows within its watcher's interval."""
+    db.execute(activations.insert().values(version=version, activated=now(), reason=reason))

@@ -1,0 +1,78 @@
+"""One per serving process: every 250 ms it looks at the database for what is current, and lets the dispatcher tend the jobs."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from starlette.concurrency import run_in_threadpool
+
+from app.inference import Predictor, Served
+from app.jobs.dispatch import Dispatcher
+from app.store import Store, models
+from model_core import artifact
+from model_core.errors import ArtifactError
+
+log = logging.getLogger("rookie.watcher")
+
+INTERVAL_SECONDS = 0.25
+STALE_SECONDS = 10.0  # without a look at the database, the service is not ready
+
+
+class NoModelError(Exception):
+    """The database has no version that could serve."""
+
+
+class Watcher:
+    """Keeps a process's predictor and trainers in step with the database."""
+
+    def __init__(self, store: Store, predictor: Predictor, dispatcher: Dispatcher, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._predictor, self._dispatcher, self._clock = store, predictor, dispatcher, clock
+        self._looked_at = clock()
+        self._refused: int | None = None  # a version that turned out to be damaged, so as to say so once
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the database answered lately."""
+        return self._clock() - self._looked_at < STALE_SECONDS
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled. A failing database is waited for; predictions go on."""
+        while True:
+            try:
+                await run_in_threadpool(self.tick)
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("the database does not answer: %s", error)
+            except Exception:
+                log.exception("the watcher met an error of its own and goes on")
+            await asyncio.sleep(INTERVAL_SECONDS)
+
+    def tick(self) -> None:
+        """One look."""
+        with self._store.read() as db:
+            current = models.current_version(db)
+        self._looked_at = self._clock()
+        if current not in (None, self._predictor.served.version, self._refused):
+            self._swap_to(current)
+        self._dispatcher.tick()
+
+    def _swap_to(self, version: int | None) -> None:
+        try:
+            served = load_current(self._store)
+        except (ArtifactError, NoModelError) as error:
+            self._refused = version
+            log.error("version %s stays out, version %d goes on serving: %s", version, self._predictor.served.version, error)
+            return
+        self._predictor.swap(served)
+        log.info("version %d serves (sha256 %s)", served.version, served.sha256)
+
+
+def load_current(store: Store) -> Served:
+    """The current version, from the database. Raises NoModelError or ArtifactError."""
+    with store.read() as db:
+        version = models.current_version(db)
+        content = None if version is None else models.weights(db, version)
+    if version is None or content is None:
+        raise NoModelError("the database has no current model version")
+    return Served(version, artifact.sha256(content), artifact.from_bytes(content, f"version {version}"))
