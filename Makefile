@@ -1,0 +1,64 @@
+# Needs GNU make (3.81 or newer) and Python 3.11 to 3.14. `make` alone lists what there is.
+VENV := .venv
+PY := $(VENV)/bin/python
+OUT ?= state/trained.npz
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test install check format train bench FORCE
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+serve: $(VENV)/.runtime ## start the service on 127.0.0.1:8000 (ROOKIE_PORT=8080 make serve: on another port)
+	@exec $(PY) -m app
+
+test: $(VENV)/.dev ## run every test that can run here (ARGS="-k predict -x" goes to pytest)
+	$(PY) -m pytest $(ARGS)
+
+install: $(VENV)/.dev ## install everything into .venv, the tools for development too
+
+check: $(VENV)/.dev ## lint, formatting and types, as CI runs them
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy app model_core tests benchmarks examples
+
+format: $(VENV)/.dev ## put the code into its format, and mend what the linter can mend
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+train: $(VENV)/.runtime ## fetch the data and train (OUT=file.npz ARGS="--recipe best")
+	$(PY) -m model_core data
+	$(PY) -m model_core train --out $(OUT) $(ARGS)
+
+bench: $(VENV)/.runtime ## time an epoch of training beside its bare matrix products (ARGS="--rounds 9")
+	$(PY) benchmarks/train_epoch.py $(ARGS)
+
+# The stamps say that .venv holds what pyproject.toml and constraints.txt ask for; with them in place nothing is asked of the network.
+# setuptools comes first, pinned like the rest, because pip would otherwise fetch the newest one to install this project.
+$(VENV)/.runtime $(VENV)/.dev: pyproject.toml constraints.txt $(shell test -x $(PY) || echo FORCE)
+	@$(make_venv)
+	@echo "Installing pinned versions into $(VENV) (only after pyproject.toml or constraints.txt changed)"
+	@touch $(VENV)/.unfinished
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt setuptools
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.$(if $(findstring dev,$@),[dev$(comma)postgres])'
+	@rm $(VENV)/.unfinished
+	@touch $@ $(VENV)/.runtime # what development needs includes what runs
+
+# An environment whose last install broke off, or whose Python is gone or no longer fits, is made anew.
+# A python3.13 on the PATH may be a shim for a version that is not there, so each candidate has to run.
+comma := ,
+fits := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+define make_venv
+if [ ! -e $(VENV)/.unfinished ] && $(PY) -c '$(fits)' 2>/dev/null && $(PY) -m pip --version >/dev/null 2>&1; then exit 0; fi; \
+for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	"$$python" -c '$(fits)' >/dev/null 2>&1 || continue; \
+	found=$$python; \
+	"$$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || continue; \
+	exec "$$python" -m venv --clear $(VENV); \
+done; \
+if [ -n "$$found" ]; then echo "$$found has no venv module. On Debian and Ubuntu: sudo apt install python3-venv" >&2; \
+else echo "Rookie needs Python 3.11 to 3.14 and found none on the PATH. Name yours: make PYTHON=/path/to/python3.13" >&2; fi; \
+exit 1
+endef
+
+FORCE:
