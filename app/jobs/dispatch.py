@@ -55,13 +55,15 @@ class Dispatcher:
         for child in self._children.values():
             _signal(child, signal.SIGTERM)
         deadline = self._clock() + STOP_SECONDS
-        for child in self._children.values():
+        for (job, attempt), child in self._children.items():
             try:
                 child.wait(max(0.0, deadline - self._clock()))
             except subprocess.TimeoutExpired:
                 _signal(child, signal.SIGKILL)
                 child.wait()
-        self._bury_children()
+            with self._store.write() as db:  # a trainer that was still starting up could not give its job back itself
+                jobs.requeue(db, job, attempt)
+        self._children.clear()
 
     def _start_next(self) -> bool:
         with self._store.write() as db:
