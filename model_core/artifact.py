@@ -6,9 +6,13 @@ Nothing in the file is trusted: names, shapes, dtypes and sizes are checked befo
 import hashlib
 import io
 import json
+import math
 import os
+import re
+import struct
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,8 @@ FORMAT = "rookie-1"
 MAX_BYTES = 16 * 2**20  # of a whole file
 MAX_CARD_BYTES = 2**20  # 2,000 epochs of history are 0.6 MB
 _ARRAYS = (*Parameters._fields, "mean", "std", "card")
+# The header that np.save writes, and no other: NumPy's own reader evaluates Python, which fails in more ways than one can name.
+_HEADER = re.compile(rb"{'descr': '([<|]\w\d)', 'fortran_order': False, 'shape': \((\d{1,7}), ?(\d{1,7})?\), } *\n")
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise ArtifactMissingError(f"{path} does not exist; train it: python -m model_core train --out {path}") from error
+    except OSError as error:
+        raise ArtifactMissingError(f"{path} cannot be read ({error.strerror}); name a weights file (.npz)") from error
     return content
 
 
@@ -106,7 +114,7 @@ def from_bytes(content: bytes, source: str) -> Model:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             arrays = _read_members(archive, source)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, OverflowError, RuntimeError, ValueError) as error:
         raise _refusal(source, f"cannot be read as an .npz file ({error})") from error
     card = _parse_card(arrays.pop("card"), source)
     _check_shapes(arrays, source)
@@ -121,21 +129,23 @@ def _read_members(archive: zipfile.ZipFile, source: str) -> dict[str, NDArray[An
     found = sorted(archive.namelist())
     if found != sorted(f"{name}.npy" for name in _ARRAYS):
         raise _refusal(source, f"holds {', '.join(found) or 'nothing'}; expected {', '.join(_ARRAYS)}")
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in archive.infolist()):
+        raise _refusal(source, "is packed in a way that NumPy does not use")
     return {name: _read_array(archive, name, source) for name in _ARRAYS}
 
 
 def _read_array(archive: zipfile.ZipFile, name: str, source: str) -> NDArray[Any]:
     """One .npy member: the header is judged before memory is taken for what it claims."""
+    dtype, code, most = (np.uint8, b"|u1", MAX_CARD_BYTES) if name == "card" else (np.float32, b"<f4", MAX_HIDDEN**2)
     with archive.open(f"{name}.npy") as file:
-        version = npy.read_magic(file)
-        if version != (1, 0):
-            raise _refusal(source, f"has {name} in .npy version {version}")
-        shape, fortran, dtype = npy.read_array_header_1_0(file)
-        expected = np.dtype(np.uint8 if name == "card" else np.float32)
-        most = MAX_CARD_BYTES if name == "card" else MAX_HIDDEN**2
-        if dtype != expected or fortran or len(shape) > 2 or min(shape, default=0) < 1 or int(np.prod(shape)) > most:
-            raise _refusal(source, f"has {name} as {shape} {dtype}")
-        size = int(np.prod(shape)) * dtype.itemsize
+        if file.read(8) != npy.magic(1, 0):
+            raise _refusal(source, f"has {name} in another format than .npy version 1.0")
+        header = file.read(int.from_bytes(file.read(2), "little"))
+        found = _HEADER.fullmatch(header)
+        shape = tuple(int(size) for size in found.groups()[1:] if size) if found else ()
+        if not found or found[1] != code or not 0 < math.prod(shape) <= most:
+            raise _refusal(source, f"has {name} as {header[:100].decode('latin-1').strip()}")
+        size = math.prod(shape) * np.dtype(dtype).itemsize
         body = file.read(size + 1)
     if len(body) != size:
         raise _refusal(source, f"has {len(body)} bytes of {name} where {size} are due")
@@ -147,7 +157,7 @@ def _read_array(archive: zipfile.ZipFile, name: str, source: str) -> NDArray[Any
 
 def _parse_card(raw: NDArray[np.uint8], source: str) -> dict[str, Any]:
     try:
-        card = json.loads(raw.tobytes(), parse_constant=_no_constant)
+        card = json.loads(raw.tobytes(), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _refusal(source, f"has a card that is not JSON ({error})") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
@@ -160,6 +170,11 @@ def _parse_card(raw: NDArray[np.uint8], source: str) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_constant(text)  # 1e999 reads as infinity, which no JSON writer takes back
 
 
 def _check_shapes(arrays: dict[str, NDArray[Any]], source: str) -> None:

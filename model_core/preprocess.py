@@ -48,7 +48,8 @@ class Standardizer:
 
     def largest_input(self) -> float:
         """The largest |x| that any pixel value 0..255 can give."""
-        return float(np.max(np.maximum(np.abs(self.mean), np.abs(255 - self.mean)) / self.std))
+        mean = self.mean.astype(np.float64)
+        return float(np.max(np.maximum(np.abs(mean), np.abs(255 - mean)) / self.std))
 
 
 def standardize_by_batch(images: NDArray[np.uint8], scale: float, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:

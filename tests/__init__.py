@@ -1,0 +1,1 @@
+"""Rookie's tests: model_core, app, and what they share."""

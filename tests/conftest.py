@@ -1,0 +1,45 @@
+"""Options and fixtures of every test."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from model_core import data
+from tests.support import tiny
+from tests.support.parts import PARTS, absent, required
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require", default="", metavar="NAME[,NAME...]", help=f"fail instead of skip where one of {', '.join(PARTS)} is absent"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    unknown = set(required(config)) - set(PARTS)
+    if unknown:
+        raise pytest.UsageError(f"--require {','.join(sorted(unknown))}: no such part; there are {', '.join(PARTS)}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "soak" in str(config.getoption("-m")):
+        return
+    soaking = [item for item in items if item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=soaking)
+    items[:] = [item for item in items if item not in soaking]
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist(request: pytest.FixtureRequest) -> Path:
+    """The folder of the real dataset."""
+    folder = data.data_dir(os.environ)
+    if missing := data.missing_files(folder):
+        absent(request.config, "data", f"{folder} lacks {', '.join(missing)}; fetch them: python -m model_core data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny dataset in the real one's format."""
+    return tiny.write_dataset(tmp_path_factory.mktemp("tiny"))

@@ -1,0 +1,1 @@
+"""Tests of the network, its trainer, its files and its command line."""
