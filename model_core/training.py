@@ -22,6 +22,8 @@ from model_core.workspace import Workspace
 
 Flat = NDArray[np.float32]
 
+_OVERFLOW_IS_DIVERGENCE = np.errstate(over="ignore", invalid="ignore")  # what NumPy would warn of is raised as DivergenceError
+
 
 @dataclass
 class State:
@@ -79,6 +81,8 @@ def train(
         began = clock()
         training = run.train_epoch(epoch)
         validation = run.validate()
+        if not math.isfinite(validation.loss):  # an epoch's last step is the one that its own losses do not see
+            raise DivergenceError(epoch, run.steps, learning_rate(recipe, epoch - 1))
         if validation.accuracy > state.best_accuracy:
             state.best, state.best_accuracy, state.best_epoch = run.kept.copy(), validation.accuracy, epoch
         state.epoch = epoch
@@ -126,13 +130,14 @@ class _Run:
         self.gradients = network.unflatten(self.gradient, recipe.hidden)
         self.workspace = Workspace(recipe.batch_size, recipe.hidden, recipe.dropout)
         self.x = np.empty((recipe.batch_size, network.PIXELS), np.float32)
+        self.steps = math.ceil(len(data.images) / recipe.batch_size)  # in an epoch
 
+    @_OVERFLOW_IS_DIVERGENCE
     def train_epoch(self, epoch: int) -> _Means:
         """One pass over the training images, in an order drawn from the seed and the epoch's number."""
         rng = np.random.default_rng([_seed(self.recipe), epoch])
         order = rng.permutation(len(self.data.images))
-        size = self.recipe.batch_size
-        steps = math.ceil(len(order) / size)
+        size, steps = self.recipe.batch_size, self.steps
         sums = _Means()
         for step in range(steps):
             index = order[step * size : (step + 1) * size]
@@ -163,6 +168,7 @@ class _Run:
             return standardize_by_batch(images, self.pixel_scale, out)
         return self.standardizer.apply(images, out)
 
+    @_OVERFLOW_IS_DIVERGENCE
     def validate(self) -> _Means:
         """Loss and accuracy of the kept weights on the validation images, under stored statistics."""
         kept = network.unflatten(self.kept, self.recipe.hidden)
