@@ -1,7 +1,6 @@
 """Recipe: everything that decides how a network is trained. Bounds and help stand in the fields' metadata, and nowhere else."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +52,7 @@ class Recipe:
             object.__setattr__(self, each.name, _checked(each, getattr(self, each.name)))
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> "Recipe":
+    def preset(cls, name: str, /, **changes: Any) -> "Recipe":
         """The preset of that name, with some fields changed."""
         if name not in PRESETS:
             raise RecipeError("recipe", f"{name!r} is not one of {', '.join(PRESETS)}")
@@ -100,7 +99,7 @@ def _number(each: "dataclasses.Field[Any]", value: Any, kind: type) -> Any:
     low, high = each.metadata["low"], each.metadata["high"]
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
         raise RecipeError(each.name, f"{value!r} is not {'a whole' if kind is int else 'a'} number")
-    if not (math.isfinite(value) and low <= value <= high):
+    if not low <= value <= high:  # NaN is neither above nor below
         raise RecipeError(each.name, f"{value!r} is out of bounds; it goes from {low:g} to {high:g}")
     return kind(value)
 
