@@ -33,7 +33,7 @@ SPLIT_SEED = 784_500_324
 VALIDATION_SHARE = 12  # one image in twelve: 5,000 of 60,000
 
 _UNSIGNED_BYTE = 0x08
-_MOST_IMAGES = 10_000_000  # a header that claims more is damaged, and must not make us reserve memory for it
+_MOST_IMAGES = 100_000  # the training file has 60,000; a header that claims more is damaged, and must not make us reserve memory for it
 
 
 @dataclass(frozen=True)
