@@ -1,7 +1,7 @@
 """How good a model is: accuracy, confusion matrix, per-class precision and recall, calibration error."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,23 @@ def per_class(confusion: NDArray[np.int64]) -> list[ClassFigures]:
     ]
 
 
-def calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> float:
-    """Expected calibration error, 0..1: mean gap of confidence and accuracy over 15 even bins, by images (Guo et al., 2017)."""
+class CalibrationBin(NamedTuple):
+    """The images whose confidence falls into one bin: means of confidence and accuracy, and their share of all images, each 0..1."""
+
+    confidence: float
+    accuracy: float
+    share: float
+
+
+def calibration_bins(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> list[CalibrationBin]:
+    """The 15 even bins of confidence that are not empty."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = [abs(float(confidence[bins == k].mean()) - float(right[bins == k].mean())) * float((bins == k).mean()) for k in np.unique(bins)]
-    return sum(gaps)
+    members = (bins == k for k in np.unique(bins))
+    return [CalibrationBin(float(confidence[m].mean()), float(right[m].mean()), float(m.mean())) for m in members]
+
+
+def calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> float:
+    """Expected calibration error, 0..1: mean gap of confidence and accuracy over the bins, weighted by images (Guo et al., 2017)."""
+    return sum(abs(each.confidence - each.accuracy) * each.share for each in calibration_bins(probabilities, labels))

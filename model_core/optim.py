@@ -4,11 +4,9 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_core.layers import Array
 from model_core.recipe import Recipe
-
-Flat = NDArray[np.float32]
 
 # Floats in a piece of the parameter array. The update reads and writes each number several times; piece by piece, all but the
 # first of these find it in the core's own cache. Twice as fast as array by array, with the same result.
@@ -36,25 +34,25 @@ class SGD:
     (Nesterov's momentum as in Sutskever et al., 2013). The average follows as average + (1 - decay) * (w - average).
     """
 
-    def __init__(self, recipe: Recipe, weights: int) -> None:
-        self.momentum = np.float32(recipe.momentum)
-        self.decay = np.float32(2 * recipe.l2)
+    def __init__(self, recipe: Recipe, weights: int, dtype: type[np.floating] = np.float32) -> None:
+        self.momentum = recipe.momentum
+        self.decay = 2 * recipe.l2
         self.average_decay = recipe.average
         self.weights = weights
-        self.scratch = np.empty(BLOCK, np.float32)
+        self.scratch = np.empty(BLOCK, dtype)
 
-    def step(self, w: Flat, gradient: Flat, velocity: Flat, average: Flat, rate: float, steps: int) -> None:
+    def step(self, w: Array, gradient: Array, velocity: Array, average: Array, rate: float, steps: int) -> None:
         """Take step number `steps` (from 0). `gradient` is used up; `velocity` and `average` stay as they are where the recipe has none."""
         # Early on the average forgets faster, or it would hold the random start for thousands of steps.
         keep = min(self.average_decay, (1 + steps) / (10 + steps))
         for block, decays in self._blocks(len(w)):
-            self._descend(w[block], gradient[block], velocity[block], np.float32(rate), decays)
+            self._descend(w[block], gradient[block], velocity[block], rate, decays)
             if self.average_decay:
                 change = np.subtract(w[block], average[block], out=self._scratch(block))
-                change *= np.float32(1 - keep)
+                change *= 1 - keep
                 average[block] += change
 
-    def _descend(self, w: Flat, g: Flat, v: Flat, rate: np.float32, decays: bool) -> None:
+    def _descend(self, w: Array, g: Array, v: Array, rate: float, decays: bool) -> None:
         scratch = self.scratch[: len(w)]
         if decays and self.decay:
             g += np.multiply(w, self.decay, out=scratch)
@@ -71,5 +69,5 @@ class SGD:
             for low in range(start, end, BLOCK):
                 yield slice(low, min(low + BLOCK, end)), start == 0
 
-    def _scratch(self, block: slice) -> Flat:
+    def _scratch(self, block: slice) -> Array:
         return self.scratch[: block.stop - block.start]

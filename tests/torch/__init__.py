@@ -1,0 +1,1 @@
+"""The network beside PyTorch's, which runs in an environment of its own."""
