@@ -122,7 +122,17 @@ PAPER = Recipe(
     seed=None,
 )
 QUICK = dataclasses.replace(
-    PAPER, name="quick", epochs=15, batch_size=256, learning_rate=0.1, schedule="linear", momentum=0.9, l2=5e-5, standardize="pixel"
+    PAPER,
+    name="quick",
+    epochs=15,
+    batch_size=256,
+    learning_rate=0.1,
+    schedule="linear",
+    momentum=0.9,
+    l2=5e-5,
+    dropout=0.1,
+    standardize="pixel",
+    average=0.998,
 )
 BEST = dataclasses.replace(
     PAPER,
