@@ -15,7 +15,7 @@ import typer
 
 import model_core
 from model_core import artifact, card, checkpoint, console, data, download, training
-from model_core.errors import RookieError
+from model_core.errors import ArtifactMissingError, RecipeError, RookieError
 from model_core.recipe import FIELDS, PRESETS, Recipe
 from model_core.training import State
 
@@ -57,8 +57,8 @@ def _option(name: str) -> Any:
 @app.command()
 @recipe_options
 def train(
-    out: Annotated[Path, typer.Option(help="where the weights file goes")],
-    recipe: Annotated[str, typer.Option(help=f"preset to start from ({' | '.join(PRESETS)})")] = "quick",
+    out: Annotated[Path, typer.Option(help="where the weights file goes", dir_okay=False)],
+    recipe: Annotated[str | None, typer.Option(help=f"preset to start from ({' | '.join(PRESETS)}); quick where none is named")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the checkpoint that an interrupted run left beside OUT")] = False,
     **changes: Any,
 ) -> None:
@@ -69,12 +69,12 @@ def train(
     checkpoint_path = out.with_name(out.name + ".checkpoint")
     if resume:
         run, state = checkpoint.from_bytes(_existing_checkpoint(checkpoint_path), str(checkpoint_path))
-        _refuse_other_recipe(run, given)
+        _refuse_other_recipe(run, {"name": recipe, **given} if recipe else given)
     else:
-        run = Recipe.preset(recipe, **given).seeded(secrets.randbits(32))
+        run = Recipe.preset(recipe or "quick", **given).seeded(secrets.randbits(32))
         state = State.fresh(run)
     folder = data.data_dir(os.environ)
-    finished = _run(run, state, data.load_training(folder), checkpoint_path)
+    state, finished = _run(run, state, data.load_training(folder), checkpoint_path)
     if not state.epoch:
         sys.exit(INTERRUPTED)
     _write(run, state, folder, out)
@@ -85,8 +85,8 @@ def train(
         sys.exit(INTERRUPTED)
 
 
-def _run(recipe: Recipe, state: State, images: data.TrainingData, checkpoint_path: Path) -> bool:
-    """Train to the end, checkpointing as it goes; False where Ctrl-C came first. `state` holds what was reached at the last whole epoch."""
+def _run(recipe: Recipe, state: State, images: data.TrainingData, checkpoint_path: Path) -> tuple[State, bool]:
+    """Train to the end, checkpointing as it goes: the state after the last whole epoch, and False where Ctrl-C came before the end."""
     saved_at = time.monotonic()
     snapshot = checkpoint.to_bytes(recipe, state)
     try:
@@ -97,8 +97,8 @@ def _run(recipe: Recipe, state: State, images: data.TrainingData, checkpoint_pat
                 saved_at = time.monotonic()
     except KeyboardInterrupt:
         artifact.write_atomically(checkpoint_path, snapshot)
-        return False
-    return True
+        return checkpoint.from_bytes(snapshot, str(checkpoint_path))[1], False  # `state` itself may be within an epoch
+    return state, True
 
 
 def _write(recipe: Recipe, state: State, folder: Path, out: Path) -> None:
@@ -150,12 +150,12 @@ def _sizes(text: str) -> list[int]:
     try:
         return [int(size) for size in text.split(",")]
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not two layer sizes, such as 500,324", param_hint="--hidden") from error
+        raise RecipeError("hidden", f"{text!r} is not two layer sizes, such as 500,324") from error
 
 
 def _existing_checkpoint(path: Path) -> bytes:
     if not path.is_file():
-        raise typer.BadParameter(f"{path} does not exist, so there is nothing to go on with; leave --resume out", param_hint="--resume")
+        raise ArtifactMissingError(f"{path} does not exist, so there is nothing to go on with; leave --resume out")
     return path.read_bytes()
 
 
@@ -163,7 +163,7 @@ def _refuse_other_recipe(recipe: Recipe, given: dict[str, Any]) -> None:
     record = recipe.as_record()
     for name, value in given.items():
         if record[name] != value:
-            raise typer.BadParameter(f"the checkpoint was trained with {name} {record[name]}, not {value}", param_hint="--resume")
+            raise RecipeError(name, f"the checkpoint was trained with {record[name]}, not {value}; leave it out, or leave --resume out")
 
 
 def main() -> None:

@@ -14,8 +14,9 @@ from model_core.download import Report
 from model_core.metrics import per_class
 from model_core.training import Epoch
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+# Paths are printed as they are, whatever brackets and colons stand in them.
+out = Console(soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
 
 def follow(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:

@@ -1,0 +1,283 @@
+"""The command line, as a person meets it."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer.main
+
+from model_core import __main__ as command_line
+from model_core import artifact, checkpoint, data, download, training
+from model_core.network import Parameters
+from model_core.recipe import FIELDS, Recipe
+from tests.support import tiny
+from tests.support.source import Source
+
+RECIPE = tiny.RECIPE
+SMALL = ("--batch-size", "64", "--hidden", "16,12", "--seed", "1")  # as in RECIPE
+ROOT = Path(__file__).parents[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a command ended and what it printed."""
+
+    code: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_folder: Path) -> Run:
+    """Run a command on the tiny dataset."""
+    monkeypatch.setenv("ROOKIE_DATA_DIR", str(tiny_folder))
+
+    def command(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["model_core", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        return Outcome(ended.value.code, *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A trained model's file."""
+    path = tmp_path / "model.npz"
+    artifact.save(tiny.model(), path)
+    return path
+
+
+def refusal(outcome: Outcome) -> str:
+    """The one line that a refused command prints."""
+    assert outcome.code == 1
+    assert outcome.out == ""
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("Error: ")
+    return line
+
+
+def assert_same_weights(one: Parameters, other: Parameters) -> None:
+    for mine, theirs in zip(one, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_train_writes_the_weights_and_prints_their_scores(run: Run, tmp_path: Path, tiny_folder: Path) -> None:
+    out = tmp_path / "model.npz"
+    outcome = run("train", "--out", out, "--epochs", 4, *SMALL)
+    assert outcome.code == 0, outcome.err
+    model = artifact.load(out)
+    assert_same_weights(model.parameters, tiny.model().parameters)
+    assert model.card["recipe"] == RECIPE.as_record()
+    assert model.card["data"] == data.file_hashes(tiny_folder)
+    scores = model.card["metrics"]
+    assert f"validation {scores['validation_accuracy']:.2%}, test {scores['test_accuracy']:.2%}" in outcome.out
+    assert f"{out}: epoch {model.card['kept_epoch']} of 4, seed 1, sha256 {artifact.sha256(out.read_bytes())}" in outcome.out
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_train_draws_and_records_a_seed_where_none_is_given(run: Run, tmp_path: Path) -> None:
+    seeds = set()
+    for name in ("one.npz", "two.npz"):
+        assert run("train", "--out", tmp_path / name, "--epochs", 1, "--hidden", "4,3").code == 0
+        seeds.add(artifact.load(tmp_path / name).card["seed"])
+    assert len(seeds) == 2
+    assert None not in seeds
+
+
+def test_every_field_of_a_recipe_is_an_option_of_train() -> None:
+    group = typer.main.get_command(command_line.app)
+    options = {parameter.name: parameter for parameter in group.commands["train"].params}  # type: ignore[attr-defined]
+    for name, field in FIELDS.items():
+        if name != "name":
+            assert options[name].opts == [f"--{name.replace('_', '-')}"]
+            assert field.metadata["help"] in options[name].help
+
+
+def test_every_option_of_train_reaches_the_recipe(run: Run, tmp_path: Path) -> None:
+    changes = Recipe.preset("best", epochs=1, batch_size=99, hidden=(5, 4), seed=3, label_smoothing=0.1, lr_decay=0.9).as_record()
+    preset = changes.pop("name")
+    changes["hidden"] = "5,4"
+    options = itertools.chain.from_iterable((f"--{name.replace('_', '-')}", value) for name, value in changes.items())
+    assert run("train", "--out", tmp_path / "model.npz", *options).code == 0
+    assert artifact.load(tmp_path / "model.npz").card["recipe"] == {**changes, "name": "quick", "hidden": [5, 4]}
+    assert preset == "best"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--epochs", "1000000"), ("epochs", "1000000", "1 to 2000")),
+        (("--hidden", "5,a"), ("hidden", "'5,a'", "500,324")),
+        (("--hidden", "0,5"), ("hidden", "0", "1 to 1536")),
+        (("--hidden", "5,5,5"), ("hidden", "500, 324")),
+        (("--learning-rate", "nan"), ("learning_rate", "nan")),
+        (("--schedule", "wobbly"), ("schedule", "'wobbly'", "cosine")),
+        (("--recipe", "slow"), ("'slow'", "paper, best, quick")),
+        (
+            ("--learning-rate", "10", "--momentum", "0.999", "--l2", "0.1", "--epochs", "50"),
+            ("stopped being finite", "lower learning_rate"),
+        ),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(run: Run, tmp_path: Path, options: tuple[str, ...], words: tuple[str, ...]) -> None:
+    outcome = run("train", "--out", tmp_path / "model.npz", *options)
+    last = outcome.err.splitlines()[-1]
+    assert outcome.code == 1
+    assert last.startswith("Error: ")
+    assert all(word in last for word in words)
+    assert "Traceback" not in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_data_is_named_in_one_line_with_the_way_to_fetch_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOKIE_DATA_DIR", str(tmp_path / "nowhere"))
+    line = refusal(run("train", "--out", tmp_path / "model.npz"))
+    assert str(tmp_path / "nowhere") in line
+    assert "python -m model_core data" in line
+
+
+def test_a_missing_weights_file_is_named_in_one_line_with_the_way_to_make_it(run: Run, tmp_path: Path) -> None:
+    for command in ("evaluate", "card"):
+        assert "python -m model_core train --out" in refusal(run(command, tmp_path / "none.npz"))
+
+
+@pytest.mark.parametrize("name", ["a[/b].npz", "[bold].npz", "a:bug:.npz"])
+def test_a_path_is_printed_as_it_is_whatever_stands_in_it(run: Run, tmp_path: Path, name: str) -> None:
+    assert f"{tmp_path / name} does not exist" in refusal(run("card", tmp_path / name))
+
+
+def test_a_folder_is_refused_as_a_weights_file_before_anything_is_trained(run: Run, tmp_path: Path) -> None:
+    outcome = run("train", "--out", tmp_path)
+    assert outcome.code == 2
+    assert "is a directory" in " ".join(outcome.err.replace("│", "").split())
+    assert "cannot be read" in refusal(run("card", tmp_path))
+
+
+def test_evaluate_prints_accuracy_and_each_class(run: Run, weights: Path) -> None:
+    outcome = run("evaluate", weights)
+    assert f"accuracy {tiny.model().card['metrics']['test_accuracy']:.2%} on 100 images" in outcome.out
+    assert all(name in outcome.out for name in data.CLASSES)
+
+
+def test_evaluate_as_json_has_the_label_of_each_test_image(run: Run, weights: Path) -> None:
+    record = json.loads(run("evaluate", weights, "--json").out)
+    predicted = tiny.model().predict_proba(tiny.test_images().images).argmax(axis=1)
+    assert record["labels"] == [data.CLASSES[k] for k in predicted]
+    assert record["accuracy"] == tiny.model().card["metrics"]["test_accuracy"]
+    assert record["confusion"] == tiny.model().card["metrics"]["confusion"]
+    assert record["per_class"].keys() == set(data.CLASSES)
+
+
+def test_card_prints_markdown(run: Run, weights: Path) -> None:
+    page = run("card", weights).out
+    assert page.startswith("# Model card\n")
+    assert artifact.sha256(weights.read_bytes()) in page
+
+
+def test_data_fetches_what_is_missing(run: Run, tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {name: (tiny_folder / name).read_bytes() for name in data.FILES}
+    monkeypatch.setattr(download, "FILES", {name: hashlib.sha256(content).hexdigest() for name, content in files.items()})
+    monkeypatch.setenv("ROOKIE_DATA_DIR", str(tmp_path / "new"))
+    monkeypatch.setenv("no_proxy", "*")
+    with Source(files) as source:
+        monkeypatch.setattr(download.fetch, "__defaults__", (download._silent, (source.url,)))
+        assert "4 files fetched, 4 there" in run("data").out
+        assert "0 files fetched, 4 there" in run("data").out
+    assert data.missing_files(tmp_path / "new") == []
+
+
+def checkpoint_after(done: int, out: Path) -> Path:
+    """What a run that was interrupted after that many epochs leaves beside OUT."""
+    path = out.with_name(out.name + ".checkpoint")
+    for epoch in itertools.islice(training.train(RECIPE, tiny.training_data()), done):
+        path.write_bytes(checkpoint.to_bytes(RECIPE, epoch.state))
+    return path
+
+
+def test_resume_ends_with_the_weights_of_an_undisturbed_run_and_removes_the_checkpoint(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "model.npz"
+    checkpoint_after(2, out)
+    assert run("train", "--out", out, "--resume", *SMALL).code == 0
+    assert_same_weights(artifact.load(out).parameters, tiny.model().parameters)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_resume_without_a_checkpoint_is_refused(run: Run, tmp_path: Path) -> None:
+    assert "model.npz.checkpoint does not exist" in refusal(run("train", "--out", tmp_path / "model.npz", "--resume"))
+
+
+@pytest.mark.parametrize("option", [("--seed", "2"), ("--hidden", "16,13"), ("--recipe", "paper"), ("--l2", "0.01")], ids=" ".join)
+def test_resume_with_another_recipe_is_refused_and_the_checkpoint_kept(run: Run, tmp_path: Path, option: tuple[str, str]) -> None:
+    kept = checkpoint_after(1, tmp_path / "model.npz")
+    assert "the checkpoint was trained with" in refusal(run("train", "--out", tmp_path / "model.npz", "--resume", *option))
+    assert kept.is_file()
+
+
+def test_resume_from_a_damaged_checkpoint_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "model.npz.checkpoint").write_bytes(b"damaged")
+    assert "damaged checkpoint" in refusal(run("train", "--out", tmp_path / "model.npz", "--resume"))
+
+
+# Checkpoints after every epoch instead of every 30 s, so that one can be waited for; shells start background jobs deaf to Ctrl-C.
+TRAIN_UNTIL_INTERRUPTED = """
+import signal
+from model_core import __main__ as command_line
+signal.signal(signal.SIGINT, signal.default_int_handler)
+command_line.CHECKPOINT_SECONDS = 0
+command_line.main()
+"""
+
+
+def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothing_had_happened(tmp_path: Path, tiny_folder: Path) -> None:
+    out, saved = tmp_path / "model.npz", tmp_path / "model.npz.checkpoint"
+    endless = ("--epochs", "2000", "--schedule", "constant", *SMALL)
+    with subprocess.Popen(
+        [sys.executable, "-c", TRAIN_UNTIL_INTERRUPTED, "train", "--out", str(out), *endless],
+        env={**os.environ, "ROOKIE_DATA_DIR": str(tiny_folder)},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not saved.exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        printed, complained = process.communicate(timeout=60)
+    assert process.returncode == 130, complained
+    assert "Traceback" not in complained
+    assert "validation " in printed
+
+    recipe, state = checkpoint.from_bytes(saved.read_bytes(), "")
+    reached = state.epoch
+    assert f"after epoch {reached}. Go on with: python -m model_core train --out {out} --resume" in complained
+    assert reached >= 1
+    undisturbed = [epoch.state.parameters.copy() for epoch in itertools.islice(training.train(recipe, tiny.training_data()), reached + 2)]
+    np.testing.assert_array_equal(state.parameters, undisturbed[reached - 1])
+    for epoch in itertools.islice(training.train(recipe, tiny.training_data(), state), 2):
+        resumed = epoch.state.parameters.copy()
+    np.testing.assert_array_equal(resumed, undisturbed[-1])
+
+    kept = artifact.load(out)
+    assert len(kept.card["history"]) == reached
+    assert kept.card["metrics"]["validation_accuracy"] == max(record["validation_accuracy"] for record in kept.card["history"])
+
+
+def test_the_module_runs_as_a_program_and_lists_its_commands() -> None:
+    done = subprocess.run([sys.executable, "-m", "model_core", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert all(command in done.stdout for command in ("data", "train", "evaluate", "card"))
