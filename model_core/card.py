@@ -101,11 +101,12 @@ def finish(
 def environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """What the weights depend on besides the seed: NumPy, its BLAS, the number of BLAS threads, the processor."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    threads = environ.get("OPENBLAS_NUM_THREADS") or environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1
+    asked = environ.get("OPENBLAS_NUM_THREADS") or environ.get("OMP_NUM_THREADS", "")
+    threads = asked.split(",")[0]  # OpenMP takes one number for each level of nesting
     return {
         "numpy": np.__version__,
         "blas": f"{blas['name']} {blas['version']}",
-        "threads": int(threads),
+        "threads": int(threads) if threads.isdecimal() else os.cpu_count() or 1,
         "cpu": _processor(),
         "python": platform.python_version(),
     }
