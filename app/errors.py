@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from model_core.errors import DataError, DivergenceError, RecipeError, RookieError
 
@@ -129,6 +130,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(RecipeError, _on_recipe_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_crash)
 
 
@@ -152,11 +154,17 @@ def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     # The values themselves stay out of the answer: they may be NaN, which is no JSON, or as long as the body.
     details = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()[:5])
-    return response(InvalidRequestError(details).document(), request.url.path)
+    # A path that no number or name of ours could have leads nowhere, like one that none has.
+    kind = NotFoundError if any(each["loc"][0] == "path" for each in error.errors()) else InvalidRequestError
+    return response(kind(details).document(), request.url.path)
 
 
 def _on_recipe_error(request: Request, error: Exception) -> Response:
     return response(InvalidRequestError(str(error)).document(), request.url.path)
+
+
+def _on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return Response(status_code=400)  # nobody is there to read it
 
 
 def _on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 (the server logs it; the client learns nothing of it)

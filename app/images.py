@@ -1,6 +1,7 @@
 """Uploaded bytes -> (28, 28) uint8, and pictures -> PNG bytes. The only module that knows Pillow."""
 
 import io
+import struct
 import warnings
 
 import numpy as np
@@ -32,8 +33,9 @@ def decode(content: bytes) -> NDArray[np.uint8]:
         raise NotAnImageError(f"the upload is not a picture; send one as {', '.join(FORMATS)}") from error
     _check_size(image)
     try:
+        _check_frames(image)
         return _to_grey(image)
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError) as error:
         raise UnreadableImageError(f"the {image.format} picture is cut short or damaged ({error})") from error
 
 
@@ -43,6 +45,9 @@ def _check_size(image: Image.Image) -> None:
         raise TooLargeError(f"the picture claims {width} x {height} pixels; send one of {SIDE} x {SIDE}")
     if (width, height) != (SIDE, SIDE):
         raise WrongSizeError(f"the picture is {width} x {height} pixels; send one of {SIDE} x {SIDE}")
+
+
+def _check_frames(image: Image.Image) -> None:
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise UnreadableImageError(f"the {image.format} picture is animated, with {frames} frames; send one picture")

@@ -21,9 +21,10 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         most = BODY_BYTES.get(scope["path"], DEFAULT_BODY_BYTES)
-        problem = TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes")
+        # Without a close the server would read the rest of the body, and throw it away.
+        problem = TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes", {"Connection": "close"})
         if _announced_bytes(scope) > most:
-            await errors.response(problem.document(), scope["path"])(scope, receive, send)
+            await errors.response(problem.document(), scope["path"], problem.headers)(scope, receive, send)
             return
         arrived = 0
 

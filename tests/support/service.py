@@ -76,7 +76,9 @@ def environ_of(settings: Settings) -> dict[str, str]:
     """An environment that asks for those settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ROOKIE_")}
     ours = {name: getattr(settings, field.name) for name, field in FIELDS.items() if getattr(settings, field.name) != field.default}
-    shown = {name: ",".join(value) if isinstance(value, tuple) else str(int(value) if value is True else value) for name, value in ours.items()}
+    shown = {
+        name: ",".join(value) if isinstance(value, tuple) else str(int(value) if value is True else value) for name, value in ours.items()
+    }
     return {**kept, "OPENBLAS_NUM_THREADS": "1", **shown}
 
 

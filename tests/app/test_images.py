@@ -1,0 +1,147 @@
+"""Uploaded bytes become the (28, 28) uint8 image that they show, or an error that says what is wrong with them."""
+
+import contextlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from app import images
+from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError
+from tests.support.pictures import encode, grey, png_claiming, slope
+
+COLOUR = np.random.default_rng(1).integers(0, 256, (28, 28, 4), np.uint8)
+INDICES = np.random.default_rng(2).integers(0, 8, (28, 28), np.uint8)
+PALETTE = np.random.default_rng(3).integers(0, 256, (8, 3), np.uint8)
+WIDE = np.random.default_rng(4).integers(0, 65536, (28, 28), np.uint16)
+
+
+def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Grey of colours (..., 3) by ITU-R BT.601."""
+    return np.asarray(np.rint(rgb @ np.array([0.299, 0.587, 0.114])))
+
+
+def over_black(values: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.rint(values * (alpha / 255.0)).astype(np.uint8)
+
+
+def palette_image() -> Image.Image:
+    image = Image.fromarray(INDICES).convert("P")
+    image.putdata(INDICES.reshape(-1).tolist())
+    image.putpalette(PALETTE.tobytes())
+    return image
+
+
+def black_ink(picture: NDArray[np.uint8]) -> Image.Image:
+    """A CMYK picture in black ink alone."""
+    none = np.zeros_like(picture)
+    return Image.frombytes("CMYK", (28, 28), np.stack([none, none, none, 255 - picture], axis=-1).tobytes())
+
+
+# kind of picture: its file, the grey values that it stands for, how far off they may be
+KINDS: dict[str, Callable[[], tuple[bytes, NDArray[np.generic], int]]] = {
+    "grey": lambda: (encode(grey()), grey(), 0),
+    "RGB": lambda: (encode(COLOUR[..., :3]), luma(COLOUR[..., :3]), 1),
+    "grey as RGB": lambda: (encode(np.dstack([grey()] * 3)), grey(), 0),
+    "RGBA": lambda: (encode(COLOUR), luma(over_black(COLOUR[..., :3], COLOUR[..., 3:])), 1),
+    "grey with alpha": lambda: (encode(Image.fromarray(COLOUR[..., :2], "LA")), over_black(COLOUR[..., 0], COLOUR[..., 1]), 1),
+    "grey with one transparent value": lambda: (
+        encode(grey(), transparency=int(grey()[3, 4])),
+        np.where(grey() == grey()[3, 4], 0, grey()),
+        0,
+    ),
+    "palette": lambda: (encode(palette_image()), luma(PALETTE)[INDICES], 1),
+    "palette with transparency": lambda: (encode(palette_image(), transparency=5), np.where(INDICES == 5, 0, luma(PALETTE)[INDICES]), 1),
+    "1-bit": lambda: (encode(Image.fromarray(grey() > 127)), np.where(grey() > 127, 255, 0), 0),
+    "16-bit grey": lambda: (encode(WIDE), WIDE >> 8, 0),
+    "grey JPEG": lambda: (encode(slope(), "JPEG", quality=95), slope(), 4),
+    "colour JPEG": lambda: (encode(np.dstack([slope()] * 3), "JPEG", quality=95), slope(), 4),
+    "CMYK JPEG": lambda: (encode(black_ink(slope()), "JPEG", quality=95), slope(), 4),
+    "BMP": lambda: (encode(grey(), "BMP"), grey(), 0),
+    "lossless WebP": lambda: (encode(grey(), "WEBP", lossless=True), grey(), 0),
+    "GIF of one frame": lambda: (encode(grey(), "GIF"), grey(), 0),
+}
+ANIMATED = ("GIF", "WEBP", "PNG")
+
+
+def animation(format: str) -> bytes:  # noqa: A002
+    first, second = (Image.fromarray(grey(seed)).convert("P" if format == "GIF" else "RGB") for seed in (0, 1))
+    return encode(first, format, save_all=True, append_images=[second])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_is_read_as_the_grey_values_that_it_shows(kind: str) -> None:
+    content, expected, tolerance = KINDS[kind]()
+    image = images.decode(content)
+    assert image.shape == (28, 28)
+    assert image.dtype == np.uint8
+    np.testing.assert_allclose(image.astype(int), expected.astype(int), atol=tolerance)
+
+
+@pytest.mark.parametrize("format", ANIMATED)
+def test_an_animation_is_refused(format: str) -> None:  # noqa: A002
+    with pytest.raises(UnreadableImageError, match="animated, with 2 frames"):
+        images.decode(animation(format))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%PDF-1.7", b"<svg/>", encode(grey(), "TIFF"), encode(grey(), "ICO")],
+    ids=["nothing", "text", "a signature alone", "another", "PDF", "SVG", "TIFF", "ICO"],
+)
+def test_what_is_no_picture_of_a_known_format_is_refused(content: bytes) -> None:
+    with pytest.raises(NotAnImageError):
+        images.decode(content)
+
+
+@pytest.mark.parametrize(("height", "width"), [(28, 27), (27, 28), (29, 28), (280, 280), (1, 1)])
+def test_another_size_is_refused_by_its_own_name(height: int, width: int) -> None:
+    with pytest.raises(WrongSizeError, match=f"is {width} x {height} pixels"):
+        images.decode(encode(grey(height=height, width=width)))
+
+
+@pytest.mark.parametrize("side", [6_000, 20_000, 2**31 - 1])
+def test_a_small_file_that_claims_a_huge_picture_is_too_large(side: int) -> None:
+    content = png_claiming(side, side)
+    assert len(content) == 68
+    with pytest.raises(TooLargeError):
+        images.decode(content)
+
+
+def test_a_png_cut_short_is_refused_until_its_last_pixel_is_there() -> None:
+    whole = encode(grey())
+    for length in range(len(whole)):
+        try:
+            image = images.decode(whole[:length])
+        except (NotAnImageError, UnreadableImageError):
+            continue
+        assert length > len(whole) - 24, "a checksum and the end mark may be missing, and nothing else"
+        np.testing.assert_array_equal(image, grey())
+
+
+def all_files() -> dict[str, bytes]:
+    return {**{kind: make()[0] for kind, make in KINDS.items()}, **{f"animated {each}": animation(each) for each in ANIMATED}}
+
+
+@pytest.mark.filterwarnings("ignore:Invalid APNG")
+def test_damage_to_a_file_is_answered_with_an_error_of_ours_or_a_picture() -> None:
+    rng = np.random.default_rng(7)
+    for kind, whole in all_files().items():
+        damaged = [whole[: int(rng.integers(len(whole)))] for _ in range(40)] + [flipped(whole, rng) for _ in range(40)]
+        for content in damaged:
+            with contextlib.suppress(NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError):
+                assert images.decode(content).shape == (28, 28), kind
+
+
+def flipped(whole: bytes, rng: np.random.Generator) -> bytes:
+    """The file with a few bits turned over."""
+    content = bytearray(whole)
+    for _ in range(rng.choice((1, 2, 8))):
+        content[rng.integers(len(content))] ^= 1 << int(rng.integers(8))
+    return bytes(content)
+
+
+def test_a_picture_of_ours_reads_back_as_it_was() -> None:
+    np.testing.assert_array_equal(images.decode(images.encode_png(grey())), grey())
