@@ -2,14 +2,12 @@
 
 import io
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx2 as httpx
+import httpx2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,13 +16,13 @@ from PIL import Image
 from model_core import data
 from tests.support import garments
 from tests.support.parts import absent
+from tests.support.service import eventually, free_port, wait_for
 
 pytestmark = pytest.mark.container
 
 ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 15  # stop_grace_period in docker-compose.yml
 KILLED = 137  # the exit code of a container that had to be killed
-TRAINING_SECONDS = 120
 
 
 class Composition:
@@ -32,7 +30,7 @@ class Composition:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        self.client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
 
     def run(self, *arguments: str) -> str:
         """What `docker compose ARGUMENTS` prints; its failure fails the test, with all that it said."""
@@ -75,15 +73,8 @@ def require_engine(config: pytest.Config) -> None:
     for command in (["docker", "compose", "version"], ["docker", "info"]):
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=30)
-        except (OSError, subprocess.SubprocessError) as error:
-            absent(config, "container", f"no Docker engine with Compose answers: {error}")
-
-
-def free_port() -> int:
-    """A port that nothing listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        except (OSError, subprocess.SubprocessError):
+            absent(config, "container", f"`{' '.join(command)}` fails: there is no Docker engine with Compose here")
 
 
 def test_it_serves_the_page_on_the_loopback_only(composition: Composition) -> None:
@@ -116,9 +107,8 @@ def test_a_model_that_it_trains_is_served_without_a_restart(composition: Composi
     composition.run("cp", f"{fashion_mnist}/.", "rookie:/var/lib/rookie/data")
     request = {"recipe": "quick", "epochs": 1, "promote": "always"}
     job = composition.client.post("/train", json=request).json()
-    finished = wait_for_job(composition.client, job["id"])
-    assert finished["status"] == "succeeded", finished
-    assert composition.client.get("/readyz").json()["model"]["version"] == finished["version"]
+    finished = wait_for(composition.client, job["id"], "succeeded")
+    assert eventually(lambda: composition.client.get("/readyz").json()["model"]["version"] == finished["version"], seconds=5)
 
 
 def test_it_stops_when_told_to_and_keeps_its_state(composition: Composition) -> None:
@@ -131,17 +121,6 @@ def test_it_stops_when_told_to_and_keeps_its_state(composition: Composition) -> 
     assert int(subprocess.run(inspect, check=True, capture_output=True).stdout) != KILLED
     composition.up()
     assert composition.client.get("/readyz").json() == served
-
-
-def wait_for_job(client: httpx.Client, number: int) -> dict[str, Any]:
-    """The job once it has ended."""
-    deadline = time.monotonic() + TRAINING_SECONDS
-    while time.monotonic() < deadline:
-        job: dict[str, Any] = client.get(f"/train/{number}").json()
-        if job["finished"]:
-            return job
-        time.sleep(0.5)
-    raise AssertionError(f"not finished after {TRAINING_SECONDS} s: {job}")
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
