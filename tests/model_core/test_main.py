@@ -24,8 +24,14 @@ from tests.support import tiny
 from tests.support.source import Source
 
 RECIPE = tiny.RECIPE
-SMALL = ("--batch-size", "64", "--hidden", "16,12", "--seed", "1")  # as in RECIPE
 ROOT = Path(__file__).parents[2]
+
+
+def options(recipe: Recipe) -> list[str]:
+    """The command line's options that make up a recipe."""
+    values = {**recipe.as_record(), "hidden": ",".join(map(str, recipe.hidden))}
+    preset = values.pop("name")
+    return ["--recipe", preset, *itertools.chain.from_iterable((f"--{name.replace('_', '-')}", str(values[name])) for name in values)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +84,7 @@ def assert_same_weights(one: Parameters, other: Parameters) -> None:
 
 def test_train_writes_the_weights_and_prints_their_scores(run: Run, tmp_path: Path, tiny_folder: Path) -> None:
     out = tmp_path / "model.npz"
-    outcome = run("train", "--out", out, "--epochs", 4, *SMALL)
+    outcome = run("train", "--out", out, *options(RECIPE))
     assert outcome.code == 0, outcome.err
     model = artifact.load(out)
     assert_same_weights(model.parameters, tiny.model().parameters)
@@ -109,17 +115,14 @@ def test_every_field_of_a_recipe_is_an_option_of_train() -> None:
 
 
 def test_every_option_of_train_reaches_the_recipe(run: Run, tmp_path: Path) -> None:
-    changes = Recipe.preset("best", epochs=1, batch_size=99, hidden=(5, 4), seed=3, label_smoothing=0.1, lr_decay=0.9).as_record()
-    preset = changes.pop("name")
-    changes["hidden"] = "5,4"
-    options = itertools.chain.from_iterable((f"--{name.replace('_', '-')}", value) for name, value in changes.items())
-    assert run("train", "--out", tmp_path / "model.npz", *options).code == 0
-    assert artifact.load(tmp_path / "model.npz").card["recipe"] == {**changes, "name": "quick", "hidden": [5, 4]}
-    assert preset == "best"
+    recipe = Recipe.preset("best", epochs=1, batch_size=99, hidden=(5, 4), seed=3, label_smoothing=0.1, lr_decay=0.9)
+    others = options(recipe)[2:]
+    assert run("train", "--out", tmp_path / "model.npz", "--recipe", "quick", *others).code == 0
+    assert artifact.load(tmp_path / "model.npz").card["recipe"] == {**recipe.as_record(), "name": "quick"}
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("refused", "words"),
     [
         (("--epochs", "1000000"), ("epochs", "1000000", "1 to 2000")),
         (("--hidden", "5,a"), ("hidden", "'5,a'", "500,324")),
@@ -135,8 +138,8 @@ def test_every_option_of_train_reaches_the_recipe(run: Run, tmp_path: Path) -> N
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
-def test_what_cannot_be_trained_is_refused_in_one_line(run: Run, tmp_path: Path, options: tuple[str, ...], words: tuple[str, ...]) -> None:
-    outcome = run("train", "--out", tmp_path / "model.npz", *options)
+def test_what_cannot_be_trained_is_refused_in_one_line(run: Run, tmp_path: Path, refused: tuple[str, ...], words: tuple[str, ...]) -> None:
+    outcome = run("train", "--out", tmp_path / "model.npz", *refused)
     last = outcome.err.splitlines()[-1]
     assert outcome.code == 1
     assert last.startswith("Error: ")
@@ -213,7 +216,7 @@ def checkpoint_after(done: int, out: Path) -> Path:
 def test_resume_ends_with_the_weights_of_an_undisturbed_run_and_removes_the_checkpoint(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "model.npz"
     checkpoint_after(2, out)
-    assert run("train", "--out", out, "--resume", *SMALL).code == 0
+    assert run("train", "--out", out, "--resume", *options(RECIPE)).code == 0
     assert_same_weights(artifact.load(out).parameters, tiny.model().parameters)
     assert list(tmp_path.iterdir()) == [out]
 
@@ -246,7 +249,7 @@ command_line.main()
 
 def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothing_had_happened(tmp_path: Path, tiny_folder: Path) -> None:
     out, saved = tmp_path / "model.npz", tmp_path / "model.npz.checkpoint"
-    endless = ("--epochs", "2000", "--schedule", "constant", *SMALL)
+    endless = options(dataclasses.replace(RECIPE, epochs=2000, schedule="constant"))
     with subprocess.Popen(
         [sys.executable, "-c", TRAIN_UNTIL_INTERRUPTED, "train", "--out", str(out), *endless],
         env={**os.environ, "ROOKIE_DATA_DIR": str(tiny_folder)},

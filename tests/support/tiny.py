@@ -15,7 +15,23 @@ from model_core.data import LabelledImages, TrainingData
 from model_core.recipe import Recipe
 
 TRAINING_IMAGES, TEST_IMAGES = 600, 100
-RECIPE = Recipe.preset("quick", epochs=4, batch_size=64, hidden=(16, 12), seed=1)
+RECIPE = Recipe(  # every field, so that tests do not change where a preset is tuned
+    name="quick",
+    epochs=4,
+    batch_size=64,
+    learning_rate=0.1,
+    schedule="linear",
+    lr_decay=0.5,
+    momentum=0.9,
+    l2=5e-5,
+    dropout=0.0,
+    augment="none",
+    standardize="pixel",
+    average=0.0,
+    label_smoothing=0.0,
+    hidden=(16, 12),
+    seed=1,
+)
 
 
 def labelled_images(count: int, seed: int) -> LabelledImages:
