@@ -1,7 +1,6 @@
 """create_app(settings): the parts of the service, put together."""
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -65,9 +64,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        app.state.watcher.stop()
+        await watching
         await run_in_threadpool(dispatcher.stop)
         store.close()
 

@@ -1,6 +1,7 @@
 """One per serving process: every 250 ms it looks at the database for what is current, and lets the dispatcher tend the jobs."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class Watcher:
         self._store, self._predictor, self._dispatcher, self._clock = store, predictor, dispatcher, clock
         self._looked_at = clock()
         self._refused: int | None = None  # a version that turned out to be damaged, so as to say so once
+        self._stopping = asyncio.Event()
 
     @property
     def is_fresh(self) -> bool:
@@ -38,15 +40,20 @@ class Watcher:
         return self._clock() - self._looked_at < STALE_SECONDS
 
     async def run(self) -> None:
-        """Look again and again, until cancelled. A failing database is waited for; predictions go on."""
-        while True:
+        """Look again and again, until `stop`. A failing database is waited for; predictions go on."""
+        while not self._stopping.is_set():
             try:
                 await run_in_threadpool(self.tick)
             except sa.exc.SQLAlchemyError as error:
                 log.warning("the database does not answer: %s", error)
             except Exception:
                 log.exception("the watcher met an error of its own and goes on")
-            await asyncio.sleep(INTERVAL_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), INTERVAL_SECONDS)
+
+    def stop(self) -> None:
+        """Let `run` return after the look that it takes now: cancelled, it would leave that behind in its thread."""
+        self._stopping.set()
 
     def tick(self) -> None:
         """One look."""

@@ -21,15 +21,18 @@ class StoreError(Exception):
 
 
 class Store:
-    """A database with our tables; `read` and `write` give a connection in a transaction."""
+    """A database with our tables; `read` and `write` give a connection in a transaction. Raises StoreError for an impossible address."""
 
     def __init__(self, url: str) -> None:
-        parsed = make_url(url)
-        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        try:
+            parsed = make_url(url)
+            self.is_sqlite = parsed.get_backend_name() == "sqlite"
+            arguments = {"timeout": BUSY_SECONDS} if self.is_sqlite else {"connect_timeout": BUSY_SECONDS}
+            self.engine = sa.create_engine(parsed, connect_args=arguments, pool_pre_ping=not self.is_sqlite)
+        except (sa.exc.ArgumentError, ImportError, ValueError) as error:
+            raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({error})") from error
         if self.is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)
-        arguments = {"timeout": BUSY_SECONDS} if self.is_sqlite else {"connect_timeout": BUSY_SECONDS}
-        self.engine = sa.create_engine(parsed, connect_args=arguments, pool_pre_ping=not self.is_sqlite)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -42,7 +45,10 @@ class Store:
                 schema.metadata.create_all(db)
                 _check_version(db)
         except sa.exc.SQLAlchemyError as error:
-            raise StoreError(f"the database {self.shown_url} cannot be used: {getattr(error, 'orig', error)}") from error
+            reason = " ".join(str(getattr(error, "orig", error)).split())  # drivers write paragraphs
+            raise StoreError(
+                f"the database {self.shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -94,8 +94,8 @@ def record_epoch(db: sa.Connection, job: int, attempt: int, record: dict[str, An
     change = jobs.update().where(*_mine(job, attempt))
     mine = db.execute(change.values(epoch=record["epoch"], epoch_seconds=record["seconds"], metrics=record)).rowcount == 1
     if mine:
-        # A resumed run repeats the epochs after its checkpoint.
-        db.execute(epochs.delete().where(epochs.c.job == job, epochs.c.epoch == record["epoch"]))
+        # A resumed run repeats the epochs after its checkpoint; those of the attempt before it are no longer this job's.
+        db.execute(epochs.delete().where(epochs.c.job == job, epochs.c.epoch >= record["epoch"]))
         db.execute(epochs.insert().values(job=job, epoch=record["epoch"], record=record))
     return mine
 

@@ -1,0 +1,208 @@
+"""The queue: claimed in order, and deaf to trainers that were replaced."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.errors import document
+from app.store import Store, jobs
+from app.store.schema import checkpoints
+from tests.support import tiny
+
+RECIPE = tiny.RECIPE.as_record()
+ERROR = document(500, "trainer-died", "its trainer died")
+PROMOTION = {"promoted": False, "reason": "a test"}
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sa.Connection]:
+    """A connection that writes to an empty database."""
+    with closing(Store(f"sqlite:///{tmp_path / 'rookie.db'}")) as store:
+        store.prepare()
+        with store.write() as connection:
+            yield connection
+
+
+def submit(db: sa.Connection) -> int:
+    return jobs.submit(db, RECIPE, "if-better")
+
+
+def claim(db: sa.Connection) -> tuple[int, int]:
+    """Start the oldest job: its number and attempt."""
+    row = jobs.claim(db, slots=16)
+    assert row is not None
+    return row.id, row.attempt
+
+
+def status(db: sa.Connection, job: int) -> str:
+    row = jobs.find(db, job)
+    assert row is not None
+    return str(row.status)
+
+
+def record(epoch: int, **more: Any) -> dict[str, Any]:
+    return {"epoch": epoch, "seconds": 0.5, "train_loss": 1.0, **more}
+
+
+# Everything that a trainer writes, by what it does; each says whether the job was its own.
+WRITES: dict[str, Callable[[sa.Connection, int, int], bool]] = {
+    "beat": jobs.beat,
+    "enter": lambda db, job, attempt: jobs.enter(db, job, attempt, "training"),
+    "record_epoch": lambda db, job, attempt: jobs.record_epoch(db, job, attempt, record(1)),
+    "save_checkpoint": lambda db, job, attempt: jobs.save_checkpoint(db, job, attempt, 1, b"state"),
+    "requeue": jobs.requeue,
+    "fail": lambda db, job, attempt: jobs.fail(db, job, attempt, ERROR),
+    "succeed": lambda db, job, attempt: jobs.succeed(db, job, attempt, 1, 0.9, PROMOTION),
+}
+ENDS: dict[str, Callable[[sa.Connection, int, int], object]] = {
+    "succeeded": WRITES["succeed"],
+    "failed": WRITES["fail"],
+    "cancelled": lambda db, job, _: jobs.cancel(db, job),
+}
+
+
+def everything(db: sa.Connection) -> list[Any]:
+    return [list(db.execute(sa.select(table).order_by(*table.primary_key))) for table in (jobs.jobs, jobs.epochs, checkpoints)]
+
+
+def test_jobs_are_claimed_in_the_order_they_came(db: sa.Connection) -> None:
+    submitted = [submit(db) for _ in range(3)]
+    assert [claim(db) for _ in range(3)] == [(number, 1) for number in submitted]
+    assert jobs.claim(db, slots=16) is None
+    assert not jobs.any_queued(db)
+
+
+def test_no_more_jobs_run_than_there_are_slots(db: sa.Connection) -> None:
+    for _ in range(3):
+        submit(db)
+    assert jobs.claim(db, slots=0) is None
+    assert [jobs.claim(db, slots=2) is not None for _ in range(3)] == [True, True, False]
+    assert len(jobs.running(db)) == 2
+    assert jobs.any_queued(db)
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_the_attempt_that_has_the_job_writes(db: sa.Connection, write: str) -> None:
+    submit(db)
+    assert WRITES[write](db, *claim(db))
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("what", ["replaced", "not yet claimed", *ENDS])
+def test_an_attempt_that_has_lost_the_job_writes_nothing(db: sa.Connection, what: str, write: str) -> None:
+    job = submit(db)
+    attempt = 0
+    if what != "not yet claimed":
+        _, attempt = claim(db)
+    if what == "replaced":
+        jobs.requeue(db, job, attempt)
+        claim(db)
+    elif what in ENDS:
+        ENDS[what](db, job, attempt)
+    before = everything(db)
+    assert not WRITES[write](db, job, attempt)
+    jobs.interrupted(db, job, attempt, ERROR)
+    assert everything(db) == before
+
+
+def test_a_planned_stop_costs_nothing(db: sa.Connection) -> None:
+    job = submit(db)
+    for turn in range(1, 6):
+        _, attempt = claim(db)
+        assert attempt == turn
+        jobs.requeue(db, job, attempt)
+        row = jobs.find(db, job)
+        assert row is not None
+        assert (row.status, row.failures, row.stage) == ("queued", 0, None)
+
+
+def test_a_job_keeps_its_place_and_its_first_start_when_it_is_queued_again(db: sa.Connection) -> None:
+    first, _ = submit(db), submit(db)
+    _, attempt = claim(db)
+    row = jobs.find(db, first)
+    assert row is not None
+    jobs.interrupted(db, first, attempt, ERROR)
+    again = jobs.claim(db, slots=1)
+    assert again is not None
+    assert (again.id, again.started) == (first, row.started)
+
+
+def test_a_job_whose_trainer_dies_too_often_fails_with_the_reason(db: sa.Connection) -> None:
+    job = submit(db)
+    for turn in range(jobs.MOST_FAILURES):
+        assert status(db, job) == "queued", turn
+        jobs.interrupted(db, *claim(db), ERROR)
+    row = jobs.find(db, job)
+    assert row is not None
+    assert (row.status, row.error) == ("failed", ERROR)
+    assert row.finished is not None
+
+
+def test_progress_forgives_earlier_failures(db: sa.Connection) -> None:
+    job = submit(db)
+    for _ in range(3 * jobs.MOST_FAILURES):
+        _, attempt = claim(db)
+        assert jobs.save_checkpoint(db, job, attempt, 1, b"state")
+        jobs.interrupted(db, job, attempt, ERROR)
+        assert status(db, job) == "queued"
+
+
+def test_a_checkpoint_is_the_last_one_until_the_job_ends(db: sa.Connection) -> None:
+    job = submit(db)
+    assert jobs.load_checkpoint(db, job) is None
+    _, attempt = claim(db)
+    for epoch, content in ((1, b"first"), (2, b"second")):
+        jobs.save_checkpoint(db, job, attempt, epoch, content)
+        assert jobs.load_checkpoint(db, job) == content
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_job_that_has_ended_keeps_its_history_and_no_checkpoint(db: sa.Connection, end: str) -> None:
+    job = submit(db)
+    _, attempt = claim(db)
+    jobs.record_epoch(db, job, attempt, record(1))
+    jobs.save_checkpoint(db, job, attempt, 1, b"state")
+    ENDS[end](db, job, attempt)
+    assert status(db, job) == end
+    assert jobs.load_checkpoint(db, job) is None
+    assert jobs.history(db, job) == [record(1)]
+    assert not jobs.cancel(db, job)
+
+
+def test_a_run_that_starts_again_writes_its_history_anew_from_there(db: sa.Connection) -> None:
+    job = submit(db)
+    _, attempt = claim(db)
+    for epoch in (1, 2, 3, 4):
+        jobs.record_epoch(db, job, attempt, record(epoch))
+    jobs.interrupted(db, job, attempt, ERROR)
+    _, attempt = claim(db)
+    jobs.record_epoch(db, job, attempt, record(2, train_loss=0.7))
+    assert jobs.history(db, job) == [record(1), record(2, train_loss=0.7)]
+    row = jobs.find(db, job)
+    assert row is not None
+    assert (row.epoch, row.metrics) == (2, record(2, train_loss=0.7))
+
+
+def test_the_figures_of_a_job_that_succeeded_have_the_test_accuracy_too(db: sa.Connection) -> None:
+    job = submit(db)
+    _, attempt = claim(db)
+    jobs.record_epoch(db, job, attempt, record(1))
+    jobs.succeed(db, job, attempt, 7, 0.875, PROMOTION)
+    row = jobs.find(db, job)
+    assert row is not None
+    assert (row.metrics, row.version, row.promotion) == ({**record(1), "test_accuracy": 0.875}, 7, PROMOTION)
+
+
+def test_the_newest_jobs_come_first(db: sa.Connection) -> None:
+    numbers = [submit(db) for _ in range(5)]
+    assert [row.id for row in jobs.newest_first(db, limit=3)] == numbers[:1:-1]
+
+
+def test_a_job_that_there_is_not_is_nothing(db: sa.Connection) -> None:
+    assert jobs.find(db, 1) is None
+    assert not jobs.cancel(db, 1)
+    assert jobs.history(db, 1) == []

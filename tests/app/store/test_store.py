@@ -1,0 +1,131 @@
+"""The database: made once, by whoever comes first; refused where it cannot be used."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.store import Store, StoreError, now
+from app.store.schema import VERSION, meta
+
+WRITERS, TURNS = 8, 10
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'state' / 'rookie.db'}"
+
+
+def prepared(url: str) -> Store:
+    store = Store(url)
+    store.prepare()
+    return store
+
+
+def count(store: Store) -> int:
+    with store.read() as db:
+        return int(db.scalar(sa.select(meta.c.value).where(meta.c.key == "count")) or 0)
+
+
+def test_a_database_can_be_prepared_again(url: str) -> None:
+    for _ in range(2):
+        with closing(prepared(url)) as store, store.read() as db:
+            assert db.scalar(sa.select(meta.c.value).where(meta.c.key == "schema")) == str(VERSION)
+
+
+def test_processes_that_start_together_make_one_database(url: str) -> None:
+    together = threading.Barrier(WRITERS)
+
+    def start(_: int) -> None:
+        together.wait()
+        prepared(url).close()
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(start, range(WRITERS)))
+    with closing(prepared(url)) as store, store.read() as db:
+        assert len(db.execute(sa.select(meta)).all()) == 1
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(url: str) -> None:
+    with closing(prepared(url)) as store, store.write() as db:
+        db.execute(meta.update().values(value=str(VERSION + 1)))
+    with closing(Store(url)) as store, pytest.raises(StoreError, match=f"schema {VERSION + 1}.*run the newer one"):
+        store.prepare()
+
+
+def test_writers_wait_for_each_other_and_lose_nothing(url: str) -> None:
+    with closing(prepared(url)) as store, store.write() as db:
+        db.execute(meta.insert().values(key="count", value="0"))
+
+    def add(_: int) -> None:
+        with closing(Store(url)) as mine:
+            for _ in range(TURNS):
+                with mine.write() as db:
+                    found = int(db.scalars(sa.select(meta.c.value).where(meta.c.key == "count")).one())
+                    db.execute(meta.update().where(meta.c.key == "count").values(value=str(found + 1)))
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(add, range(WRITERS)))
+    with closing(Store(url)) as store:
+        assert count(store) == WRITERS * TURNS
+
+
+def test_a_write_that_fails_changes_nothing(url: str) -> None:
+    with closing(prepared(url)) as store:
+        with pytest.raises(RuntimeError, match="half-way"), store.write() as db:
+            db.execute(meta.insert().values(key="count", value="1"))
+            raise RuntimeError("half-way")
+        assert count(store) == 0
+
+
+def test_a_reader_sees_one_state_while_others_write(url: str) -> None:
+    with closing(prepared(url)) as store, store.read() as reader:
+        seen = reader.execute(sa.select(meta)).all()
+        with store.write() as db:
+            db.execute(meta.insert().values(key="count", value="1"))
+        assert reader.execute(sa.select(meta)).all() == seen
+        assert count(store) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="ROOKIE_STATE_DIR"):
+        prepared(f"sqlite:///{tmp_path / 'file' / 'state' / 'rookie.db'}")
+
+
+@pytest.mark.parametrize("obstacle", ["a folder", "a file of another kind"])
+def test_a_file_that_is_no_database_is_refused_with_the_setting_to_change(tmp_path: Path, obstacle: str) -> None:
+    path = tmp_path / "rookie.db"
+    if obstacle == "a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"I am no database. " * 100)
+    with pytest.raises(StoreError, match=r"rookie\.db.*ROOKIE_STATE_DIR"):
+        prepared(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite+nothing:///rookie.db",
+        "postgresql+nothing://host/rookie",
+        "postgresql+psycopg://rookie:hush@host:port/rookie",
+        "postgresql+psycopg://rookie:hush@127.0.0.1:1/rookie",
+    ],
+    ids=["no driver", "another driver", "no port", "nobody there"],
+)
+def test_an_address_that_leads_nowhere_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(StoreError, match="ROOKIE_DATABASE_URL") as refusal:
+        prepared(url)
+    assert "hush" not in str(refusal.value)
+
+
+def test_times_are_written_so_that_their_order_is_that_of_their_text() -> None:
+    first, second = now(), now()
+    assert first <= second
+    assert first[10] == "T"
+    assert first.endswith("Z")
+    assert len(first) == len("2026-01-02T03:04:05.678Z")

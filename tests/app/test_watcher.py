@@ -1,0 +1,127 @@
+"""The watcher keeps a process in step with the database, and outlives its troubles."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+import sqlalchemy as sa
+
+from app.inference import Predictor
+from app.jobs.dispatch import Dispatcher
+from app.main import open_store
+from app.settings import Settings
+from app.store import Store, models
+from app.watcher import STALE_SECONDS, Watcher, load_current
+from tests.support import tiny
+from tests.support.service import add_version
+
+
+class Tending:
+    """A dispatcher with no jobs, whose look can be held up."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.may_end = threading.Event()
+        self.may_end.set()
+
+    def tick(self) -> None:
+        self.looks += 1
+        self.may_end.wait(30)
+        self.looks_ended = self.looks
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    """A database with the shipped model."""
+    store = open_store(settings)
+    yield store
+    store.close()
+
+
+def watcher_of(store: Store, tending: Tending | None = None, seconds: list[float] | None = None) -> Watcher:
+    clock = seconds or [0.0]
+    return Watcher(store, Predictor(load_current(store)), cast(Dispatcher, tending or Tending()), lambda: clock[0])
+
+
+def test_a_stop_waits_for_the_look_that_is_being_taken(store: Store) -> None:
+    tending = Tending()
+    tending.may_end.clear()
+
+    async def stop_in_the_middle() -> None:
+        watcher = watcher_of(store, tending)
+        running = asyncio.create_task(watcher.run())
+        while not tending.looks:
+            await asyncio.sleep(0.01)
+        watcher.stop()
+        await asyncio.sleep(0.05)
+        assert not running.done()
+        tending.may_end.set()
+        await running
+
+    asyncio.run(stop_in_the_middle())
+    assert tending.looks_ended == tending.looks == 1
+
+
+def test_a_failing_look_is_followed_by_another(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.watcher.INTERVAL_SECONDS", 0.01)
+    failures = iter([sa.exc.OperationalError("SELECT", {}, Exception("away")), RuntimeError("a bug")])
+    looks = []
+
+    async def look_four_times() -> None:
+        watcher = watcher_of(store)
+
+        def tick() -> None:
+            looks.append(1)
+            if len(looks) == 4:
+                watcher.stop()
+            for failure in failures:
+                raise failure
+
+        monkeypatch.setattr(watcher, "tick", tick)
+        await watcher.run()
+
+    asyncio.run(look_four_times())
+    assert len(looks) == 4
+
+
+def test_a_database_that_was_not_seen_for_long_is_not_fresh(store: Store) -> None:
+    seconds = [100.0]
+    watcher = watcher_of(store, seconds=seconds)
+    assert watcher.is_fresh
+    seconds[0] += STALE_SECONDS
+    assert not watcher.is_fresh
+    watcher.tick()
+    assert watcher.is_fresh
+
+
+def test_a_look_swaps_to_the_current_version(store: Store, settings: Settings) -> None:
+    version = add_version(settings, tiny.model())
+    predictor = Predictor(load_current(store))
+    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()))
+    watcher.tick()
+    assert predictor.served.version == 1
+    with store.write() as db:
+        models.activate(db, version, "a test")
+    watcher.tick()
+    assert predictor.served.version == version
+
+
+def test_a_damaged_version_is_said_once_and_the_way_back_stays_open(
+    store: Store, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    predictor = Predictor(load_current(store))
+    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()))
+    with store.write() as db:
+        damaged = models.add(db, tiny.model(), b"PK damaged", "uploaded")
+        models.activate(db, damaged, "a test")
+    for _ in range(3):
+        watcher.tick()
+    assert predictor.served.version == 1
+    assert [f"version {damaged} stays out" in text for text in caplog.messages] == [True]
+    good = add_version(settings, tiny.model())
+    with store.write() as db:
+        models.activate(db, good, "a test")
+    watcher.tick()
+    assert predictor.served.version == good
