@@ -1,4 +1,4 @@
-"""The command line: python -m model_core data | train | evaluate."""
+"""The command line: python -m model_core data | train | evaluate | card | search | report."""
 
 import inspect
 import json
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import model_core
-from model_core import artifact, card, checkpoint, console, data, download, training
+from model_core import artifact, card, checkpoint, console, data, download, experiments, training
 from model_core.errors import ArtifactMissingError, RecipeError, RookieError
 from model_core.recipe import FIELDS, PRESETS, Recipe
 from model_core.training import State
@@ -164,6 +164,9 @@ def _refuse_other_recipe(recipe: Recipe, given: dict[str, Any]) -> None:
     for name, value in given.items():
         if record[name] != value:
             raise RecipeError(name, f"the checkpoint was trained with {record[name]}, not {value}; leave it out, or leave --resume out")
+
+
+experiments.register(app)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What the command line shows: progress bars and tables."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from model_core.card import Evaluation
 from model_core.data import CLASSES
 from model_core.download import Report
 from model_core.metrics import per_class
+from model_core.search import Result
 from model_core.training import Epoch
 
 # Paths are printed as they are, whatever brackets and colons stand in them.
@@ -30,6 +31,18 @@ def follow(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:
             text = f"loss {loss:.4f}  train {epoch.train_accuracy:.2%}  validation {accuracy:.2%} (best {best:.2%})"
             bar.update(task, completed=epoch.epoch, description=text)
             yield epoch
+
+
+def follow_search(results: Iterator[Result], before: Sequence[Result], total: int) -> Iterator[Result]:
+    """Pass results on, with a live bar of `total` runs that shows the best so far and the time left."""
+    columns = TextColumn("run {task.completed}/{task.total}"), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn()
+    best = max((result.validation_accuracy for result in before), default=0.0)
+    with Progress(*columns, console=err, speed_estimate_period=3600) as bar:
+        task = bar.add_task(f"best validation {best:.2%}", total=total, completed=len(before))
+        for result in results:
+            best = max(best, result.validation_accuracy)
+            bar.update(task, advance=1, description=f"best validation {best:.2%}")
+            yield result
 
 
 @contextmanager

@@ -33,8 +33,11 @@ def fetch(folder: Path, report: Report = _silent, sources: Sequence[str] = SOURC
     A broken download stays as NAME.part and is taken up again by the next call. Two calls at once share the work: the
     second waits for the first.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    return [name for name, digest in FILES.items() if _fetch_file(folder / name, digest, report, sources)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [name for name, digest in FILES.items() if _fetch_file(folder / name, digest, report, sources)]
+    except OSError as error:  # of the folder: those of the sources have become a DownloadError
+        raise DownloadError(f"{folder} cannot be written ({error.strerror}); set ROOKIE_DATA_DIR to a folder that can") from error
 
 
 def _fetch_file(path: Path, digest: str, report: Report, sources: Sequence[str]) -> bool:

@@ -44,7 +44,7 @@ class Result:
     """One run of a search; `error` says why it has no accuracy."""
 
     recipe: Recipe
-    validation_accuracy: float  # of the best epoch; 0 where the run failed
+    validation_accuracy: float  # of the best epoch; 0 where there is none
     best_epoch: int
     history: list[dict[str, Any]]
     error: str | None = None
@@ -154,8 +154,8 @@ def shared(folder: Path) -> TrainingData:
 
 
 def ranked(results: Sequence[Result]) -> list[Result]:
-    """Best validation accuracy first; among equals the one that got there in fewer epochs."""
-    return sorted(results, key=lambda result: (-result.validation_accuracy, result.best_epoch))
+    """Best validation accuracy first, among equals the one that got there in fewer epochs; runs that failed come last."""
+    return sorted(results, key=lambda result: (result.error is not None, -result.validation_accuracy, result.best_epoch))
 
 
 def to_markdown(results: Sequence[Result]) -> str:

@@ -13,6 +13,7 @@ CORE, APP = sorted((ROOT / "model_core").rglob("*.py")), sorted((ROOT / "app").r
 MORE = {  # what single modules of model_core may use beside NumPy: none of them is loaded by `import model_core`
     "__main__.py": {"typer", "rich"},
     "console.py": {"typer", "rich"},
+    "experiments.py": {"typer", "rich"},
     "report.py": {"matplotlib"},
     "export.py": {"onnx"},
 }

@@ -1,0 +1,81 @@
+"""The commands for comparing runs: python -m model_core search | report."""
+
+import json
+import os
+import tempfile
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model_core import artifact, console, data, search
+from model_core.errors import RecipeError, RookieError
+
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("search")(run_search)
+    app.command("report")(write_report)
+
+
+def run_search(
+    out: Annotated[
+        Path, typer.Option(help="folder of the results; a search that was broken off goes on from what it holds", file_okay=False)
+    ],
+    grid: Annotated[
+        str, typer.Option(help='paper (its Table 1, 216 runs), or FILE.json: {"recipe": "paper", "vary": {"l2": [1e-3, 1e-4]}}')
+    ] = "paper",
+    epochs: Annotated[int | None, typer.Option(help="epochs of each run, where not the recipe's")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="runs at the same time, each in a process with one thread")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="seed of every run")] = 0,
+) -> None:
+    """Train every recipe of a grid and rank them by validation accuracy: OUT/ranking.md."""
+    recipes = search.expand(_grid(grid), epochs, seed)
+    results = search.open_folder(out, recipes)
+    done = {search.run_name(result.recipe) for result in results}
+    waiting = [recipe for recipe in recipes if search.run_name(recipe) not in done]
+    # One thread a run: two such runs side by side get more done than one with two threads. Workers inherit it before NumPy loads.
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+
+    def make_executor() -> Executor:
+        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+
+    with tempfile.TemporaryDirectory(dir=out) as shared:
+        search.share(data.load_training(data.data_dir(os.environ)), Path(shared))
+        for result in console.follow_search(search.search(waiting, Path(shared), out, make_executor), results, len(recipes)):
+            results.append(result)
+    artifact.write_atomically(out / "ranking.md", search.to_markdown(results).encode())
+    best = search.ranked(results)[0]
+    console.out.print(f"{out / 'ranking.md'}: best of {len(results)} has validation accuracy {best.validation_accuracy:.2%}")
+
+
+def write_report(
+    path: Annotated[Path, typer.Argument(help="weights file (.npz)")],
+    out: Annotated[Path, typer.Option(help="folder that the figures go to", file_okay=False)],
+) -> None:
+    """Draw the paper's figures and ours, as PNG and SVG. Those that show test images are left out where the dataset is not there."""
+    try:
+        from model_core import report
+    except ImportError as error:
+        raise RookieError(f"figures need matplotlib ({error}); install it: pip install 'rookie[report]'") from error
+    folder = data.data_dir(os.environ)
+    test = None if data.missing_files(folder) else data.load_test(folder)
+    written = report.write_report(artifact.load(path), out, test)
+    note = "" if test else f"; {folder} lacks the dataset, so no figure shows test images"
+    console.out.print(f"{out}: {len(written)} files{note}")
+
+
+def _grid(name: str) -> dict[str, Any]:
+    if name == "paper":
+        return search.PAPER_GRID
+    try:
+        grid = json.loads(Path(name).read_text())
+    except (OSError, ValueError) as error:
+        raise RecipeError("grid", f"{name!r} is neither 'paper' nor a JSON file that can be read ({error})") from error
+    if not isinstance(grid, dict):
+        raise RecipeError("grid", f"{name} holds a {type(grid).__name__}, not an object")
+    return grid

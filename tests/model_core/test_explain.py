@@ -1,0 +1,39 @@
+"""The exact linear map of one image: what it says is what the network computes."""
+
+import numpy as np
+import pytest
+
+from model_core import explain, network
+
+
+def a_network(seed: int) -> tuple[network.Parameters, np.random.Generator]:
+    rng = np.random.default_rng(seed)
+    return network.unflatten(rng.normal(0, 0.1, network.parameter_count((40, 30))), (40, 30)), rng
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_effective_map_gives_the_networks_own_logits(seed: int) -> None:
+    p, rng = a_network(seed)
+    x = rng.normal(size=784)
+    linear = explain.effective_map(p, x)
+    logits = network.forward(p, x[None]).logits[0]
+    assert x @ linear.weights + linear.bias == pytest.approx(logits, abs=1e-9)
+    assert explain.contributions(x, linear).sum(axis=0) + linear.bias == pytest.approx(logits, abs=1e-9)
+
+
+def test_the_map_stays_the_same_for_images_that_activate_the_same_units() -> None:
+    p, rng = a_network(9)
+    x = rng.normal(size=784)
+    here, there = explain.effective_map(p, x), explain.effective_map(p, x * (1 + 1e-9))
+    assert np.array_equal(here.weights, there.weights)
+
+
+def test_the_effective_map_is_the_logits_derivative() -> None:
+    p, rng = a_network(10)
+    x, step = rng.normal(size=784), 1e-6
+    weights = explain.effective_map(p, x).weights
+    for pixel in rng.integers(0, 784, 20):
+        moved = np.zeros(784)
+        moved[pixel] = step
+        above, below = (network.forward(p, (x + side * moved)[None]).logits[0] for side in (1, -1))
+        assert (above - below) / (2 * step) == pytest.approx(weights[pixel], abs=1e-6)

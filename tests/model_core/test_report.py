@@ -1,0 +1,46 @@
+"""The report: every figure in both formats, the weight pictures those of the service, nothing of the test set where it is absent."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from model_core import report, visualize
+from tests.support import tiny
+
+SHOWING_TEST_IMAGES = {"confusion", "calibration", "mistakes", "effective-maps"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("report")
+    report.write_report(tiny.model(), target, tiny.test_images())
+    return target
+
+
+def test_every_figure_is_written_as_png_and_svg(folder: Path) -> None:
+    pngs, svgs = ({path.stem for path in folder.glob(f"*.{suffix}")} for suffix in ("png", "svg"))
+    assert pngs == svgs
+    assert {"figure-2-activations", "figure-4-curves", *report.PAPER_PICTURES} | SHOWING_TEST_IMAGES == pngs
+
+
+@pytest.mark.parametrize(("file", "kind"), report.PAPER_PICTURES.items())
+def test_the_weight_pictures_are_those_of_visualize_pixel_for_pixel(folder: Path, file: str, kind: str) -> None:
+    drawn = visualize.PICTURES[kind](tiny.model().parameters, "tile")
+    read = np.rint(matplotlib.image.imread(folder / f"{file}.png") * 255).astype(np.uint8)
+    assert np.array_equal(read[..., 0], drawn)
+
+
+def test_every_svg_is_well_formed_and_undated(folder: Path) -> None:
+    for path in folder.glob("*.svg"):
+        text = path.read_text()
+        assert ElementTree.fromstring(text).tag.endswith("svg")  # noqa: S314 (we wrote it)
+        assert not re.search(r"<dc:date>", text)
+
+
+def test_without_the_dataset_no_figure_shows_test_images(tmp_path: Path) -> None:
+    written = report.write_report(tiny.model(), tmp_path, None)
+    assert not {path.stem for path in written} & SHOWING_TEST_IMAGES
