@@ -83,7 +83,7 @@ def assert_same_weights(one: Parameters, other: Parameters) -> None:
 
 
 def test_train_writes_the_weights_and_prints_their_scores(run: Run, tmp_path: Path, tiny_folder: Path) -> None:
-    out = tmp_path / "model.npz"
+    out = tmp_path / "model[best].npz"
     outcome = run("train", "--out", out, *options(RECIPE))
     assert outcome.code == 0, outcome.err
     model = artifact.load(out)
@@ -279,6 +279,22 @@ def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothi
     kept = artifact.load(out)
     assert len(kept.card["history"]) == reached
     assert kept.card["metrics"]["validation_accuracy"] == max(record["validation_accuracy"] for record in kept.card["history"])
+
+
+def test_ctrl_c_while_an_epoch_is_being_recorded_keeps_the_one_before_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(recipe: Recipe, state: training.State) -> bytes:
+        if state.epoch == 3:
+            raise KeyboardInterrupt
+        return recorded(recipe, state)
+
+    recorded = checkpoint.to_bytes
+    monkeypatch.setattr(checkpoint, "to_bytes", interrupted)
+    out = tmp_path / "model.npz"
+    outcome = run("train", "--out", out, *options(RECIPE))
+    assert outcome.code == 130
+    assert "Interrupted after epoch 2." in outcome.err
+    assert len(artifact.load(out).card["history"]) == 2
+    assert checkpoint.from_bytes((tmp_path / "model.npz.checkpoint").read_bytes(), "")[1].epoch == 2
 
 
 def test_the_module_runs_as_a_program_and_lists_its_commands() -> None:

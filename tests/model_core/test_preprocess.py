@@ -15,9 +15,10 @@ EVERY_PIXEL_VALUE = np.arange(256, dtype=np.uint8).repeat(784).reshape(256, 28, 
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.uint8]:
-    """More images than are summed in one go, with a dark border."""
+    """More images than are summed in one go, with a dark border and beside it a pixel that is almost always dark."""
     images = np.random.default_rng(0).integers(0, 256, (4500, 28, 28), dtype=np.uint8)
     images[:, 0] = 0
+    images[:, 1, 0] = np.arange(4500) % 64 == 0
     return images
 
 
