@@ -152,11 +152,23 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
 
 def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
+    problem = _content_type_problem(request, error)
+    if problem is not None:
+        return response(problem.document(), request.url.path)
     # The values themselves stay out of the answer: they may be NaN, which is no JSON, or as long as the body.
     details = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()[:5])
     # A path that no number or name of ours could have leads nowhere, like one that none has.
     kind = NotFoundError if any(each["loc"][0] == "path" for each in error.errors()) else InvalidRequestError
     return response(kind(details).document(), request.url.path)
+
+
+def _content_type_problem(request: Request, error: RequestValidationError) -> Problem | None:
+    """What to say of a body that is not read because its type is not that of JSON."""
+    content_type = request.headers.get("content-type", "")
+    unread = any(each["loc"] == ("body",) and each["type"] != "missing" for each in error.errors())
+    if not unread or "json" in content_type.lower():
+        return None
+    return UnsupportedBodyError(f"Content-Type is {content_type[:100] or 'missing'!r}; send the body as application/json")
 
 
 def _on_recipe_error(request: Request, error: Exception) -> Response:

@@ -98,9 +98,17 @@ class Dispatcher:
             if pulse is None or pulse.beat != beat:
                 self._pulses[row.id] = _Pulse(beat, now)
             elif now - pulse.seen > SILENCE_SECONDS:
+                self._end((row.id, row.attempt))  # first: it may hold the database's lock
                 self._interrupted(row.id, row.attempt, f"its trainer was silent for {SILENCE_SECONDS:g} s")
         for job in self._pulses.keys() - {row.id for row in running}:
             del self._pulses[job]
+
+    def _end(self, key: tuple[int, int]) -> None:
+        """Kill the trainer of that job and attempt, where it is a child of this process."""
+        child = self._children.pop(key, None)
+        if child is not None:
+            _signal(child, signal.SIGKILL)
+            child.wait()
 
     def _interrupted(self, job: int, attempt: int, reason: str) -> None:
         detail = f"{reason}, {jobs.MOST_FAILURES} times without progress; the service's log says more"

@@ -9,8 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.errors import document
-from app.store import Store, jobs
-from app.store.schema import checkpoints
+from app.store import Store, jobs, schema
 from tests.support import tiny
 
 RECIPE = tiny.RECIPE.as_record()
@@ -66,7 +65,7 @@ ENDS: dict[str, Callable[[sa.Connection, int, int], object]] = {
 
 
 def everything(db: sa.Connection) -> list[Any]:
-    return [list(db.execute(sa.select(table).order_by(*table.primary_key))) for table in (jobs.jobs, jobs.epochs, checkpoints)]
+    return [list(db.execute(sa.select(table).order_by(*table.primary_key))) for table in (schema.jobs, schema.epochs, schema.checkpoints)]
 
 
 def test_jobs_are_claimed_in_the_order_they_came(db: sa.Connection) -> None:

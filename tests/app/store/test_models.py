@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.store import Store, models
+from app.store import Store, models, schema
 from app.store.schema import activations
 from model_core import artifact
 from tests.support import tiny
@@ -70,7 +70,7 @@ def test_the_newest_of_two_versions_with_one_file_is_the_one_that_is_found(db: s
 
 def test_a_number_is_never_used_again(db: sa.Connection) -> None:
     version = add(db)
-    db.execute(sa.delete(models.models).where(models.models.c.version == version))
+    db.execute(sa.delete(schema.models).where(schema.models.c.version == version))
     assert add(db) > version
     assert models.find(db, version) is None
     assert models.weights(db, version) is None

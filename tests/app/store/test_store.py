@@ -2,7 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -75,9 +75,9 @@ def test_writers_wait_for_each_other_and_lose_nothing(url: str) -> None:
 
 def test_a_write_that_fails_changes_nothing(url: str) -> None:
     with closing(prepared(url)) as store:
-        with pytest.raises(RuntimeError, match="half-way"), store.write() as db:
+        with suppress(KeyboardInterrupt), store.write() as db:
             db.execute(meta.insert().values(key="count", value="1"))
-            raise RuntimeError("half-way")
+            raise KeyboardInterrupt
         assert count(store) == 0
 
 

@@ -1,0 +1,216 @@
+"""What a trainer does with a job: train, score, publish, promote. In this process; test_train.py has the real ones."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.jobs.promotion import Gate
+from app.jobs.trainer import LostJobError, Trainer
+from app.main import open_store
+from app.settings import Settings
+from app.store import Row, Store, jobs, models
+from model_core import Model, Recipe, artifact, checkpoint, data, download, training
+from model_core.errors import DataError, DivergenceError, DownloadError
+from tests.support import tiny
+from tests.support.service import add_version
+
+POOR = dataclasses.replace(tiny.RECIPE, epochs=1, learning_rate=1e-6)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    """A database with the shipped model, whose validation accuracy is 100 %."""
+    store = open_store(settings)
+    yield store
+    store.close()
+
+
+def start(
+    store: Store, settings: Settings, recipe: Recipe = tiny.RECIPE, promote: str = "if-better", saved: bytes | None = None
+) -> Trainer:
+    """A trainer with a job; `saved` is what an earlier attempt left."""
+    with store.write() as db:
+        job = jobs.submit(db, recipe.as_record(), promote)
+        row = jobs.claim(db, slots=16)
+        assert row is not None
+        assert row.id == job
+        if saved is not None:
+            jobs.save_checkpoint(db, job, row.attempt, 1, saved)
+    return Trainer(store, settings, row.id, row.attempt)
+
+
+def finish(store: Store, trainer: Trainer) -> Row:
+    """Let the trainer do its job; how that ended."""
+    trainer.run()
+    with store.read() as db:
+        row = jobs.newest_first(db)[0]
+    assert row.status == "succeeded"
+    return row
+
+
+def current_version(store: Store) -> int | None:
+    with store.read() as db:
+        return models.current_version(db)
+
+
+def published(store: Store, version: int) -> Model:
+    with store.read() as db:
+        content = models.weights(db, version)
+    assert content is not None
+    return artifact.from_bytes(content, "the published version")
+
+
+def test_a_job_publishes_what_the_library_trains(store: Store, settings: Settings) -> None:
+    row = finish(store, start(store, settings))
+    model = published(store, row.version)
+    for mine, theirs in zip(model.parameters, tiny.model().parameters, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert model.card["metrics"] == tiny.model().card["metrics"]
+    assert model.card["data"] == data.file_hashes(settings.data_dir)
+    assert row.metrics["test_accuracy"] == model.card["metrics"]["test_accuracy"]
+
+
+def test_a_model_that_is_as_good_as_the_one_that_serves_is_promoted(store: Store, settings: Settings) -> None:
+    row = finish(store, start(store, settings))
+    assert row.promotion == {"promoted": True, "reason": "validation 100.00% is at least the serving model's 100.00%"}
+    assert current_version(store) == row.version == 2
+
+
+def test_a_model_that_is_worse_is_kept_aside_with_both_figures(store: Store, settings: Settings) -> None:
+    row = finish(store, start(store, settings, POOR))
+    worse = published(store, row.version).card["metrics"]["validation_accuracy"]
+    assert worse < 1
+    assert row.promotion == {"promoted": False, "reason": f"validation {worse:.2%} is under the serving model's 100.00%"}
+    assert current_version(store) == 1
+
+
+@pytest.mark.parametrize(("promote", "recipe", "current"), [("always", POOR, 2), ("never", tiny.RECIPE, 1)])
+def test_the_request_can_settle_the_promotion(store: Store, settings: Settings, promote: str, recipe: Recipe, current: int) -> None:
+    row = finish(store, start(store, settings, recipe, promote))
+    assert row.promotion == {"promoted": current == 2, "reason": f"the request said promote: {promote}"}
+    assert current_version(store) == current
+
+
+def test_the_serving_models_own_claims_do_not_count(store: Store, settings: Settings) -> None:
+    model = tiny.model()
+    modest = dataclasses.replace(model, card={**model.card, "metrics": {**model.card["metrics"], "validation_accuracy": 0.01}})
+    version = add_version(settings, modest)
+    with store.write() as db:
+        models.activate(db, version, "a test")
+    row = finish(store, start(store, settings, POOR))
+    assert row.promotion["promoted"] is False
+    assert "serving model's 100.00%" in row.promotion["reason"]
+
+
+def test_a_model_is_held_against_the_one_that_serves_when_it_is_published(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poor = finish(store, start(store, settings, POOR, "always")).version
+    good = add_version(settings, tiny.model())
+    score = Gate.score_current
+    turns: list[Gate] = []
+
+    def score_and_be_overtaken(gate: Gate) -> None:
+        score(gate)
+        if not turns:
+            with store.write() as db:
+                models.activate(db, good, "meanwhile")
+        turns.append(gate)
+
+    monkeypatch.setattr(Gate, "score_current", score_and_be_overtaken)
+    assert current_version(store) == poor
+    row = finish(store, start(store, settings, POOR))
+    assert (row.promotion["promoted"], len(turns)) == (False, 2)
+    assert current_version(store) == good
+
+
+def test_a_damaged_serving_model_does_not_stand_in_the_way(store: Store, settings: Settings) -> None:
+    with store.write() as db:
+        models.activate(db, models.add(db, tiny.model(), b"PK damaged", "uploaded"), "a test")
+    row = finish(store, start(store, settings, POOR))
+    assert row.promotion["promoted"] is True
+    assert "no other model serves" in row.promotion["reason"]
+
+
+def test_a_run_that_is_taken_up_ends_as_one_that_was_never_broken_off(store: Store, settings: Settings) -> None:
+    *_, second = itertools.islice(training.train(tiny.RECIPE, tiny.training_data()), 2)
+    row = finish(store, start(store, settings, saved=checkpoint.to_bytes(tiny.RECIPE, second.state)))
+    for mine, theirs in zip(published(store, row.version).parameters, tiny.model().parameters, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with store.read() as db:
+        assert [record["epoch"] for record in jobs.history(db, row.id)] == [3, 4]
+
+
+def test_a_damaged_checkpoint_is_said_and_the_run_starts_afresh(
+    store: Store, settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    row = finish(store, start(store, settings, saved=b"damaged"))
+    assert "starts afresh" in capfd.readouterr().err
+    with store.read() as db:
+        assert [record["epoch"] for record in jobs.history(db, row.id)] == [1, 2, 3, 4]
+
+
+def test_a_stopped_run_leaves_its_last_whole_epoch(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = start(store, settings)
+    monkeypatch.setattr(jobs, "record_epoch", functools.partial(_break_off, jobs.record_epoch, 2))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    trainer.save()
+    with store.read() as db:
+        saved = jobs.load_checkpoint(db, 1)
+    assert saved is not None
+    recipe, state = checkpoint.from_bytes(saved, "the checkpoint")
+    assert (recipe, state.epoch) == (tiny.RECIPE, 2)
+
+
+def _break_off(record: Any, at: int, db: Any, job: int, attempt: int, figures: dict[str, Any]) -> bool:
+    """Record an epoch, and stop after epoch `at`."""
+    record(db, job, attempt, figures)
+    if figures["epoch"] == at:
+        raise KeyboardInterrupt
+    return True
+
+
+@pytest.mark.parametrize("end", ["cancelled", "replaced"])
+def test_a_trainer_that_has_lost_its_job_publishes_nothing(store: Store, settings: Settings, end: str) -> None:
+    trainer = start(store, settings, promote="always")
+    with store.write() as db:
+        if end == "cancelled":
+            jobs.cancel(db, 1)
+        else:
+            jobs.requeue(db, 1, 1)
+            jobs.claim(db, slots=1)
+    with pytest.raises(LostJobError):
+        trainer.run()
+    with store.read() as db:
+        assert [row.version for row in models.newest_first(db)] == [1]
+
+
+def test_a_training_that_diverges_says_where_and_what_to_lower(store: Store, settings: Settings) -> None:
+    wild = dataclasses.replace(tiny.RECIPE, epochs=20, learning_rate=10.0, momentum=0.999)
+    with pytest.raises(DivergenceError, match=r"epoch \d+, step \d+.*lower learning_rate.*momentum"):
+        start(store, settings, wild).run()
+
+
+def test_a_dataset_that_cannot_be_fetched_is_said_with_the_way_out(
+    store: Store, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "fetch", functools.partial(download.fetch, sources=["http://127.0.0.1:1/"]))
+    trainer = start(store, dataclasses.replace(settings, data_dir=tmp_path / "empty"))
+    with pytest.raises(DownloadError, match=r"could not be fetched.*yourself"):
+        trainer.run()
+    with store.read() as db:
+        assert jobs.newest_first(db)[0].stage == "fetching data"
+
+
+def test_a_data_folder_that_cannot_be_made_is_an_error_of_the_data(store: Store, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    trainer = start(store, dataclasses.replace(settings, data_dir=tmp_path / "file" / "data"))
+    with pytest.raises(DataError, match="file"):
+        trainer.run()
