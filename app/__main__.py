@@ -1,8 +1,10 @@
 """python -m app: serve, as the ROOKIE_ environment says."""
 
 import os
+import signal
 import socket
 import sys
+from types import FrameType
 
 # Before NumPy loads: one image is too little work to share, and idle BLAS threads would spin on the cores that the event loop needs.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -27,6 +29,7 @@ def main() -> None:
         open_store(settings).close()
     except (SettingsError, StoreError, RookieError) as error:
         sys.exit(f"rookie: {error}")
+    signal.signal(signal.SIGTERM, _leave)
     uvicorn.run(
         "app.main:create_app_from_environ",
         factory=True,
@@ -38,6 +41,11 @@ def main() -> None:
         proxy_headers=False,
         ws="none",
     )
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Uvicorn, once it has stopped in good order, raises the signal that asked for it again; that is no failure."""
+    sys.exit(0)
 
 
 def _check_port(settings: Settings) -> None:

@@ -17,6 +17,7 @@ from app.jobs.dispatch import Dispatcher
 from app.limits import BodyLimit
 from app.routes import models as model_routes
 from app.routes import operations, predict, train, weights
+from app.schemas import Problem
 from app.settings import Settings
 from app.store import Store, models
 from app.watcher import Watcher, load_current
@@ -33,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=model_core.__version__,
         description="A three-layer neural network in NumPy: predict, look inside, retrain.",
         lifespan=_lifespan,
+        responses={"4XX": {"model": Problem, "description": "a problem document that says what to change"}},
         docs_url=None,
         redoc_url=None,
     )

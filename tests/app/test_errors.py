@@ -1,0 +1,117 @@
+"""Every error is a problem document (RFC 9457) and tells a client nothing of our insides."""
+
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from app import errors
+from app.errors import Problem
+from tests.support.service import BASE_URL
+
+MEMBERS = {"type", "title", "status", "detail", "code", "error"}
+
+
+def families(kind: type[Problem]) -> list[type[Problem]]:
+    return [each for child in kind.__subclasses__() for each in (child, *families(child))]
+
+
+KINDS = families(Problem)
+
+
+@pytest.fixture(scope="module")
+def crashing() -> TestClient:
+    """An application whose every route fails in its own way."""
+    app = FastAPI()
+    errors.install(app)
+
+    @app.get("/crash")
+    @app.get("/v2/crash")
+    def crash() -> None:
+        raise RuntimeError("a secret of ours")
+
+    @app.get("/raise/{code}")
+    @app.get("/v2/raise/{code}")
+    def fail(code: str) -> None:
+        raise next(kind for kind in KINDS if kind.code == code)("the reason")
+
+    return TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
+
+
+def assert_problem(answer: httpx2.Response, status: int, media_type: str = "application/problem+json") -> dict[str, Any]:
+    """The answer is a whole problem document; the document."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == media_type
+    problem: dict[str, Any] = answer.json()
+    assert problem.keys() == MEMBERS
+    assert problem["status"] == status
+    assert problem["title"] == HTTPStatus(status).phrase
+    assert problem["error"] == problem["detail"] != ""
+    assert problem["type"] == f"urn:rookie:{problem['code']}"
+    assert "Traceback" not in answer.text
+    return problem
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.code for kind in KINDS])
+def test_each_kind_of_error_is_a_problem_document(crashing: TestClient, kind: type[Problem]) -> None:
+    problem = assert_problem(crashing.get(f"/raise/{kind.code}"), kind.status)
+    assert (problem["detail"], problem["code"]) == ("the reason", kind.code)
+    assert assert_problem(crashing.get(f"/v2/raise/{kind.code}"), kind.status, "application/json") == problem
+
+
+def test_each_kind_of_error_has_a_code_of_its_own() -> None:
+    codes = [kind.code for kind in (Problem, *KINDS)]
+    assert len(set(codes)) == len(codes)
+
+
+def test_the_tree_in_the_module_names_each_kind_with_its_status() -> None:
+    assert errors.__doc__
+    tree = errors.__doc__.split()
+    for kind in KINDS:
+        assert tree[tree.index(kind.__name__) + 1] == str(kind.status)
+
+
+def test_a_crash_tells_nothing(crashing: TestClient) -> None:
+    for path, media_type in (("/crash", "application/problem+json"), ("/v2/crash", "application/json")):
+        answer = crashing.get(path)
+        assert assert_problem(answer, 500, media_type)["code"] == "internal-error"
+        assert "secret" not in answer.text
+        assert "RuntimeError" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/static/nowhere.css", 404),
+        ("GET", "/static/../settings.py", 404),
+        ("GET", "/static/%2e%2e/settings.py", 404),
+        ("GET", "/static/%00", 404),
+        ("GET", "/docs/assets/nowhere.js", 404),
+        ("GET", "/static/" + "x" * 300, 404),
+        ("GET", "/models/7", 404),
+        ("GET", "/train/7000", 404),
+        ("GET", "/weights/w9.png", 404),
+        ("GET", "/predict", 405),
+        ("DELETE", "/models/current", 405),
+        ("POST", "/docs", 405),
+        ("POST", "/static/style.css", 405),
+        ("PATCH", "/train", 405),
+        ("POST", "/predict", 415),
+        ("PUT", "/models/current", 422),
+    ],
+)
+def test_every_error_of_the_service_is_a_problem_document(client: TestClient, method: str, path: str, status: int) -> None:
+    answer = client.request(method, path)
+    assert_problem(answer, status)
+    if status == 405:
+        assert answer.headers["Allow"]
+
+
+def test_a_method_that_a_path_does_not_have_is_said_with_the_way_to_the_others(client: TestClient) -> None:
+    answer = client.get("/predict")
+    assert answer.headers["Allow"] == "POST"
+    assert "/docs" in answer.json()["detail"]

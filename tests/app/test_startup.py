@@ -1,0 +1,135 @@
+"""Start and stop: what an empty or a used database begins with, what stops the start-up, how a server ends."""
+
+import dataclasses
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import model_core
+from app.__main__ import main
+from app.main import open_store
+from app.settings import Settings
+from app.store import jobs, models
+from model_core.errors import ArtifactFormatError
+from tests.support import tiny
+from tests.support.service import client_of, environ_of, eventually, free_port, server, start_process, store_of
+
+OTHER = dataclasses.replace(tiny.RECIPE, epochs=1, seed=2)
+
+
+def versions(settings: Settings) -> tuple[list[int], int | None]:
+    """The versions in the database, and the current one."""
+    with store_of(settings) as store, store.read() as db:
+        return [row.version for row in models.newest_first(db)], models.current_version(db)
+
+
+def test_an_empty_database_gets_the_shipped_model(settings: Settings) -> None:
+    open_store(settings).close()
+    assert versions(settings) == ([1], 1)
+
+
+def test_a_second_start_finds_the_shipped_model_there(settings: Settings) -> None:
+    for _ in range(2):
+        open_store(settings).close()
+    assert versions(settings) == ([1], 1)
+
+
+def test_a_new_shipped_model_is_kept_and_does_not_serve_by_itself(settings: Settings, tmp_path: Path) -> None:
+    open_store(settings).close()
+    newer = dataclasses.replace(settings, model=tmp_path / "newer.npz")
+    model_core.save(tiny.model(OTHER), newer.model)
+    open_store(newer).close()
+    assert versions(settings) == ([2, 1], 1)
+
+
+@pytest.mark.parametrize("damage", ["damaged", "missing", "a folder"])
+def test_without_a_good_shipped_model_the_current_one_serves_and_a_warning_says_so(
+    settings: Settings, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_store(settings).close()
+    damaged = dataclasses.replace(settings, model=spoiled(tmp_path, damage))
+    with caplog.at_level(logging.WARNING, "rookie"), client_of(damaged) as client:
+        assert client.get("/readyz").json()["model"]["version"] == 1
+    assert any(str(damaged.model) in text and "current model serves" in text for text in caplog.messages)
+
+
+def test_a_damaged_model_in_an_empty_database_stops_the_start(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactFormatError):
+        open_store(dataclasses.replace(settings, model=spoiled(tmp_path, "damaged")))
+
+
+def spoiled(folder: Path, damage: str) -> Path:
+    """The path of a weights file that cannot be used."""
+    path = folder / "spoiled.npz"
+    if damage == "damaged":
+        path.write_bytes(b"PK damaged")
+    elif damage == "a folder":
+        path.mkdir()
+    return path
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ROOKIE_MODEL", "{folder}/spoiled.npz", "spoiled.npz"),
+        ("ROOKIE_PORT", "{port}", "set ROOKIE_PORT to a free one"),
+        ("ROOKIE_PRT", "80", "ROOKIE_PRT is not a setting"),
+        ("ROOKIE_WORKERS", "many", "ROOKIE_WORKERS is 'many'"),
+        ("ROOKIE_STATE_DIR", "{folder}/spoiled.npz/state", "ROOKIE_STATE_DIR"),
+        ("ROOKIE_DATABASE_URL", "postgresql+psycopg://127.0.0.1:1/rookie", "ROOKIE_DATABASE_URL"),
+        ("ROOKIE_HOST", "0.0.0.0", "ROOKIE_TOKEN"),  # noqa: S104
+        ("ROOKIE_HOST", "nowhere.invalid", "cannot listen"),
+    ],
+)
+def test_what_stops_the_start_is_said_in_one_line(
+    settings: Settings, tmp_path: Path, taken_port: int, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    spoiled(tmp_path, "damaged")
+    monkeypatch.setenv("ROOKIE_PUBLISHED_ON_LOOPBACK", "1" if "invalid" in value else "0")
+    for each, text in {**environ_of(settings), name: value.format(folder=tmp_path, port=taken_port)}.items():
+        monkeypatch.setenv(each, text)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it starts"))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert str(end.value.code).startswith("rookie: ")
+    assert "\n" not in str(end.value.code)
+    assert words in str(end.value.code)
+
+
+def test_a_start_that_fails_ends_with_code_1_and_that_line(settings: Settings, tmp_path: Path) -> None:
+    broken = dataclasses.replace(settings, model=spoiled(tmp_path, "damaged"), port=free_port())
+    with (tmp_path / "log").open("wb") as output:
+        process = start_process(environ_of(broken), output)
+    assert process.wait(60) == 1
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert line.startswith(f"rookie: {broken.model} ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_and_gives_its_job_back(settings: Settings, tmp_path: Path, number: signal.Signals) -> None:
+    settings = dataclasses.replace(settings, port=free_port())
+    log = tmp_path / "log"
+    with server(settings, log) as (process, client):
+        job = client.post("/train", json={"epochs": 2000, "hidden": [16, 9], "batch_size": 64}).json()["id"]
+        assert eventually(lambda: client.get(f"/train/{job}").json()["epoch"] > 0)
+        process.send_signal(number)
+        assert process.wait(30) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+    with store_of(settings) as store, store.read() as db:
+        row = jobs.find(db, job)
+        assert row is not None
+        assert (row.status, row.failures) == ("queued", 0)
+        assert jobs.load_checkpoint(db, job) is not None
