@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.errors import training_problem
 from app.jobs.promotion import Gate
 from app.jobs.trainer import LostJobError, Trainer
 from app.main import open_store
@@ -207,6 +209,15 @@ def test_a_dataset_that_cannot_be_fetched_is_said_with_the_way_out(
         trainer.run()
     with store.read() as db:
         assert jobs.newest_first(db)[0].stage == "fetching data"
+
+
+def test_a_damaged_dataset_is_said_by_the_name_of_its_file(store: Store, settings: Settings, tmp_path: Path) -> None:
+    folder = shutil.copytree(settings.data_dir, tmp_path / "damaged")
+    path = folder / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match=rf"{path.name}.*fetch it again") as refusal:
+        start(store, dataclasses.replace(settings, data_dir=folder)).run()
+    assert training_problem(refusal.value)["code"] == "data"
 
 
 def test_a_data_folder_that_cannot_be_made_is_an_error_of_the_data(store: Store, settings: Settings, tmp_path: Path) -> None:
