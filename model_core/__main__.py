@@ -1,4 +1,4 @@
-"""The command line: python -m model_core data | train | evaluate | card | search | report."""
+"""The command line: python -m model_core data | train | evaluate | card | search | report | record | reproduction."""
 
 import inspect
 import json

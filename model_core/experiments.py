@@ -1,4 +1,4 @@
-"""The commands for comparing runs: python -m model_core search | report."""
+"""The commands for comparing runs: python -m model_core search | report | record | reproduction."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from model_core import artifact, console, data, search
+from model_core import artifact, console, data, reproduction, search
 from model_core.errors import RecipeError, RookieError
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -20,6 +20,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("search")(run_search)
     app.command("report")(write_report)
+    app.command("record")(record_run)
+    app.command("reproduction")(write_reproduction)
 
 
 def run_search(
@@ -67,6 +69,27 @@ def write_report(
     written = report.write_report(artifact.load(path), out, test)
     note = "" if test else f"; {folder} lacks the dataset, so no figure shows test images"
     console.out.print(f"{out}: {len(written)} files{note}")
+
+
+def record_run(
+    path: Annotated[Path, typer.Argument(help="weights file (.npz)")],
+    out: Annotated[Path, typer.Option(help="where the record goes (.json)", dir_okay=False)],
+) -> None:
+    """Measure a weights file under stored and under batch statistics, and keep that with its history as a small JSON file."""
+    folder = data.data_dir(os.environ)
+    run = reproduction.record(artifact.load(path), data.load_training(folder), data.load_test(folder))
+    reproduction.save(run, out)
+    console.out.print(f"{out}: test {run.test:.2%} under stored statistics, {run.test_batch:.2%} under those of batches of 512")
+
+
+def write_reproduction(
+    records: Annotated[Path, typer.Argument(help="folder of the records", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option(help="where the page goes (.md)", dir_okay=False)],
+) -> None:
+    """Write the paper's tables, ours beside them, from the records of runs."""
+    runs = reproduction.load_all(records)
+    artifact.write_atomically(out, reproduction.to_markdown(runs).encode())
+    console.out.print(f"{out}: from {len(runs)} records")
 
 
 def _grid(name: str) -> dict[str, Any]:

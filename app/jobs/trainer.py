@@ -88,9 +88,10 @@ class Trainer:
     def _train(self, images: data.TrainingData) -> None:
         saved_at = time.monotonic()
         for epoch in training.train(self._recipe, images, self._state):
-            self._snapshot = epoch.epoch, checkpoint.to_bytes(self._recipe, epoch.state)
             with self._store.write() as db:
                 self._insist(jobs.record_epoch(db, self._job, self._attempt, epoch.as_record()))
+            # Only now: a stop that comes between the two lets the next attempt repeat the epoch, not miss its record.
+            self._snapshot = epoch.epoch, checkpoint.to_bytes(self._recipe, epoch.state)
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 self.save()
                 saved_at = time.monotonic()

@@ -158,21 +158,22 @@ def test_a_damaged_checkpoint_is_said_and_the_run_starts_afresh(
         assert [record["epoch"] for record in jobs.history(db, row.id)] == [1, 2, 3, 4]
 
 
-def test_a_stopped_run_leaves_its_last_whole_epoch(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_leaves_the_last_epoch_that_it_recorded(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = start(store, settings)
-    monkeypatch.setattr(jobs, "record_epoch", functools.partial(_break_off, jobs.record_epoch, 2))
+    monkeypatch.setattr(jobs, "record_epoch", functools.partial(_break_off, jobs.record_epoch, 3))
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
     trainer.save()
     with store.read() as db:
-        saved = jobs.load_checkpoint(db, 1)
+        saved, recorded = jobs.load_checkpoint(db, 1), [record["epoch"] for record in jobs.history(db, 1)]
     assert saved is not None
     recipe, state = checkpoint.from_bytes(saved, "the checkpoint")
     assert (recipe, state.epoch) == (tiny.RECIPE, 2)
+    assert recorded == [1, 2]
 
 
 def _break_off(record: Any, at: int, db: Any, job: int, attempt: int, figures: dict[str, Any]) -> bool:
-    """Record an epoch, and stop after epoch `at`."""
+    """Record an epoch, and stop within the transaction that records epoch `at`."""
     record(db, job, attempt, figures)
     if figures["epoch"] == at:
         raise KeyboardInterrupt

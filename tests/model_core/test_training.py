@@ -214,3 +214,13 @@ def test_training_leaves_the_images_as_they_were() -> None:
     before = tiny.training_data().images.copy()
     run(recipe(**EVERYTHING))
     np.testing.assert_array_equal(tiny.training_data().images, before)
+
+
+def test_pixels_that_are_always_dark_start_without_weights_where_each_pixel_has_its_own_deviation() -> None:
+    whole = tiny.training_data()
+    dark = dataclasses.replace(whole, images=np.where(np.arange(28) == 0, 0, whole.images).astype(np.uint8))
+    for mode, speaks in (("pixel", False), ("scalar", True)):
+        recipe = Recipe.from_record({**tiny.RECIPE.as_record(), "standardize": mode, "epochs": 1})
+        state = next(iter(training.train(recipe, dark))).state
+        corner = network.unflatten(state.parameters, recipe.hidden).w1[0]
+        assert bool(np.abs(corner).max() > 1e-3) == speaks
