@@ -4,10 +4,10 @@ PY := $(VENV)/bin/python
 OUT ?= state/trained.npz
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install check format train bench FORCE
+.PHONY: help serve test install check format train bench bench-peers FORCE
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 serve: $(VENV)/.runtime ## start the service on 127.0.0.1:8000 (ROOKIE_PORT=8080 make serve: on another port)
 	@exec $(PY) -m app
@@ -32,6 +32,11 @@ train: $(VENV)/.runtime ## fetch the data and train (OUT=file.npz ARGS="--recipe
 
 bench: $(VENV)/.runtime ## time an epoch of training beside its bare matrix products (ARGS="--rounds 9")
 	$(PY) benchmarks/train_epoch.py $(ARGS)
+
+bench-peers: $(VENV)/.runtime ## time training beside PyTorch, JAX and scikit-learn, in an environment of their own
+	@test -x .venv-bench/bin/python || $(PY) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	$(PY) -m benchmarks.train_peers $(ARGS)
 
 # The stamps say that .venv holds what pyproject.toml and constraints.txt ask for; with them in place nothing is asked of the network.
 # setuptools comes first, pinned like the rest, because pip would otherwise fetch the newest one to install this project.

@@ -1,0 +1,1 @@
+"""What is measured against what; never part of the test run."""
