@@ -1,6 +1,6 @@
 """Time one epoch of `quick` beside the same epoch's matrix products alone: `make bench`.
 
-An epoch is 55,000 training images in steps of 256, then 5,000 validation images. The products are what NumPy's BLAS has to do for it:
+An epoch is 55,000 training images in steps of 512, then 5,000 validation images. The products are what NumPy's BLAS has to do for it:
 the same shapes, as many of them, into arrays that are there already. What a ratio above 1 shows is ours: gathering and standardising
 images, ReLU, softmax, loss, optimiser. The two run in turn, so that whatever else the machine does meets both alike.
 """

@@ -125,14 +125,13 @@ QUICK = dataclasses.replace(
     PAPER,
     name="quick",
     epochs=15,
-    batch_size=256,
     learning_rate=0.1,
     schedule="linear",
     momentum=0.9,
     l2=5e-5,
     dropout=0.1,
     standardize="pixel",
-    average=0.998,
+    average=0.996,
 )
 BEST = dataclasses.replace(
     PAPER,
