@@ -1,4 +1,4 @@
-"""One per serving process: every 250 ms it looks at the database for what is current, and lets the dispatcher tend the jobs."""
+"""One per serving process: every 250 ms it looks at the database for what is current, tends the jobs and tells their followers."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 
+from app.events import EventHub
 from app.inference import Predictor, Served
 from app.jobs.dispatch import Dispatcher
 from app.store import Store, models
@@ -28,8 +29,10 @@ class NoModelError(Exception):
 class Watcher:
     """Keeps a process's predictor and trainers in step with the database."""
 
-    def __init__(self, store: Store, predictor: Predictor, dispatcher: Dispatcher, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._predictor, self._dispatcher, self._clock = store, predictor, dispatcher, clock
+    def __init__(
+        self, store: Store, predictor: Predictor, dispatcher: Dispatcher, hub: EventHub, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._predictor, self._dispatcher, self._hub, self._clock = store, predictor, dispatcher, hub, clock
         self._looked_at = clock()
         self._refused: int | None = None  # a version that turned out to be damaged, so as to say so once
         self._stopping = asyncio.Event()
@@ -44,6 +47,7 @@ class Watcher:
         while not self._stopping.is_set():
             try:
                 await run_in_threadpool(self.tick)
+                await self._hub.refresh()
             except sa.exc.SQLAlchemyError as error:
                 log.warning("the database does not answer: %s", error)
             except Exception:

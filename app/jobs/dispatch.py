@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from app.errors import document
 from app.settings import PREFIX, Settings
-from app.store import Row, Store, jobs
+from app.store import Row, Store, attempts, jobs
 
 log = logging.getLogger("rookie.jobs")
 
 # A trainer beats every half second. One that is silent for this long is dead, or on a machine that is.
-SILENCE_SECONDS = 15.0
+SILENCE_SECONDS = 10.0
 STOP_SECONDS = 5.0  # for a trainer to save its checkpoint at a planned stop
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -43,7 +43,7 @@ class Dispatcher:
         """Bring processes and jobs together: bury the dead, stop the superfluous, start the waiting."""
         with self._store.read() as db:
             running = jobs.running(db)
-            waiting = jobs.any_queued(db)
+            waiting = jobs.count_queued(db)
         self._bury_children()
         self._stop_strays({(row.id, row.attempt) for row in running})
         self._judge_silent(running)
@@ -62,7 +62,7 @@ class Dispatcher:
                 _signal(child, signal.SIGKILL)
                 child.wait()
             with self._store.write() as db:  # a trainer that was still starting up could not give its job back itself
-                jobs.requeue(db, job, attempt)
+                attempts.requeue(db, job, attempt)
         self._children.clear()
 
     def _start_next(self) -> bool:
@@ -111,16 +111,20 @@ class Dispatcher:
             child.wait()
 
     def _interrupted(self, job: int, attempt: int, reason: str) -> None:
-        detail = f"{reason}, {jobs.MOST_FAILURES} times without progress; the service's log says more"
+        detail = f"{reason}, {attempts.MOST_FAILURES} times without progress; the service's log says more"
         with self._store.write() as db:
-            jobs.interrupted(db, job, attempt, document(500, "trainer-died", detail))
+            attempts.interrupted(db, job, attempt, document(500, "trainer-died", detail))
         log.warning("job %d: attempt %d is over, %s", job, attempt, reason)
 
 
 def trainer_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """What a trainer finds in its environment: where things lie and how many threads to use, not the token."""
     kept = {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
-    ours = {"ROOKIE_STATE_DIR": str(settings.state_dir), "ROOKIE_DATA_DIR": str(settings.data_dir)}
+    ours = {
+        "ROOKIE_STATE_DIR": str(settings.state_dir),
+        "ROOKIE_DATA_DIR": str(settings.data_dir),
+        "ROOKIE_KEEP_VERSIONS": str(settings.keep_versions),
+    }
     if settings.database_url:
         ours["ROOKIE_DATABASE_URL"] = settings.database_url
     return {**kept, **ours, **dict.fromkeys(_THREAD_VARIABLES, str(settings.training_threads))}

@@ -19,7 +19,7 @@ import model_core
 from app.errors import training_problem
 from app.jobs.promotion import Gate
 from app.settings import Settings
-from app.store import Store, jobs, models
+from app.store import Store, attempts, jobs, models
 from model_core import Recipe, artifact, card, checkpoint, data, download, training
 from model_core.errors import ArtifactError, RookieError
 from model_core.training import State
@@ -42,9 +42,10 @@ class Trainer:
 
     def __init__(self, store: Store, settings: Settings, job: int, attempt: int) -> None:
         self._store, self._folder, self._job, self._attempt = store, settings.data_dir, job, attempt
+        self._keep_versions = settings.keep_versions
         with store.read() as db:
             row = jobs.find(db, job)
-            saved = jobs.load_checkpoint(db, job)
+            saved = attempts.load_checkpoint(db, job)
         if row is None:
             raise LostJobError
         self._recipe, self._promote = Recipe.from_record(row.recipe), row.promote
@@ -74,7 +75,7 @@ class Trainer:
         if self._snapshot is not None:
             epoch, content = self._snapshot
             with self._store.write() as db:
-                self._insist(jobs.save_checkpoint(db, self._job, self._attempt, epoch, content))
+                self._insist(attempts.save_checkpoint(db, self._job, self._attempt, epoch, content))
 
     def _taken_up(self, saved: bytes | None) -> State:
         """The state that an earlier attempt saved, or a fresh one."""
@@ -90,7 +91,7 @@ class Trainer:
         for epoch in training.train(self._recipe, images, self._state):
             self._snapshot = epoch.epoch, checkpoint.to_bytes(self._recipe, epoch.state)
             with self._store.write() as db:
-                self._insist(jobs.record_epoch(db, self._job, self._attempt, epoch.as_record()))
+                self._insist(attempts.record_epoch(db, self._job, self._attempt, epoch.as_record()))
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 self.save()
                 saved_at = time.monotonic()
@@ -106,13 +107,14 @@ class Trainer:
                     version = models.add(db, model, content, "trained", self._job)
                     if promotion["promoted"]:
                         models.activate(db, version, promotion["reason"])
-                    self._insist(jobs.succeed(db, self._job, self._attempt, version, metrics["test_accuracy"], promotion))
+                    models.prune(db, self._keep_versions)
+                    self._insist(attempts.succeed(db, self._job, self._attempt, version, metrics["test_accuracy"], promotion))
                     return
             gate.score_current()  # another version was activated meanwhile
 
     def _enter(self, stage: str) -> None:
         with self._store.write() as db:
-            self._insist(jobs.enter(db, self._job, self._attempt, stage))
+            self._insist(attempts.enter(db, self._job, self._attempt, stage))
 
     def _insist(self, mine: bool) -> None:
         if not mine:
@@ -125,7 +127,7 @@ def keep_beating(store: Store, job: int, attempt: int) -> None:
         time.sleep(BEAT_SECONDS)
         try:
             with store.write() as db:
-                mine = jobs.beat(db, job, attempt)
+                mine = attempts.beat(db, job, attempt)
         except sa.exc.OperationalError:
             continue  # the database is busy or away; the next beat may find it
         if not mine:
@@ -135,7 +137,7 @@ def keep_beating(store: Store, job: int, attempt: int) -> None:
 def fail(store: Store, job: int, attempt: int, problem: dict[str, Any]) -> None:
     """End the job with an error that a person can act on."""
     with store.write() as db:
-        jobs.fail(db, job, attempt, problem)
+        attempts.fail(db, job, attempt, problem)
 
 
 def main(job: int, attempt: int) -> None:
@@ -156,7 +158,7 @@ def main(job: int, attempt: int) -> None:
         if trainer is not None:
             trainer.save()
         with store.write() as db:
-            jobs.requeue(db, job, attempt)
+            attempts.requeue(db, job, attempt)
     except RookieError as error:
         fail(store, job, attempt, training_problem(error))
 

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from app.store import schema
+from app.store import migrations, schema
+from app.store.migrations import SchemaError
 
 Row = sa.Row[*tuple[Any, ...]]
 
@@ -42,8 +43,9 @@ class Store:
         """Create the tables where they are missing. Raises StoreError where the database cannot be used."""
         try:
             with self.write() as db:
-                schema.metadata.create_all(db)
-                _check_version(db)
+                migrations.bring_up_to_date(db)
+        except SchemaError as error:
+            raise StoreError(f"the database {self.shown_url} {error}") from error
         except sa.exc.SQLAlchemyError as error:
             reason = " ".join(str(getattr(error, "orig", error)).split())  # drivers write paragraphs
             raise StoreError(
@@ -63,6 +65,22 @@ class Store:
             writing = connection.execution_options(rookie_write=True)
             with writing.begin():
                 yield writing
+
+    def backup(self, target: Path) -> int:
+        """Copy one state of the whole database, whichever kind it is, into a new SQLite file; the number of rows."""
+        if target.exists():
+            raise StoreError(f"{target} exists already; name a new file")
+        copy = Store(f"sqlite:///{target}")
+        copy.prepare()
+        rows = 0
+        with self.read() as source, copy.write() as sink:
+            sink.execute(schema.meta.delete())
+            for table in schema.metadata.sorted_tables:
+                for row in source.execute(sa.select(table)).mappings():
+                    sink.execute(table.insert().values(dict(row)))
+                    rows += 1
+        copy.close()
+        return rows
 
     def close(self) -> None:
         """Give all connections back."""
@@ -92,11 +110,3 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # A transaction that is going to write takes the lock at once: it waits there, instead of failing half-way.
     writing = connection.get_execution_options().get("rookie_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _check_version(db: sa.Connection) -> None:
-    found = db.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "schema"))
-    if found is None:
-        db.execute(schema.meta.insert().values(key="schema", value=str(schema.VERSION)))
-    elif int(found) > schema.VERSION:
-        raise StoreError(f"the database has schema {found}, this version of Rookie knows {schema.VERSION}; run the newer one")

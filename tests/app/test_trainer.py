@@ -14,7 +14,7 @@ from app.jobs.promotion import Gate
 from app.jobs.trainer import LostJobError, Trainer
 from app.main import open_store
 from app.settings import Settings
-from app.store import Row, Store, jobs, models
+from app.store import Row, Store, attempts, jobs, models
 from model_core import Model, Recipe, artifact, checkpoint, data, download, training
 from model_core.errors import DataError, DivergenceError, DownloadError
 from tests.support import tiny
@@ -41,7 +41,7 @@ def start(
         assert row is not None
         assert row.id == job
         if saved is not None:
-            jobs.save_checkpoint(db, job, row.attempt, 1, saved)
+            attempts.save_checkpoint(db, job, row.attempt, 1, saved)
     return Trainer(store, settings, row.id, row.attempt)
 
 
@@ -158,12 +158,12 @@ def test_a_damaged_checkpoint_is_said_and_the_run_starts_afresh(
 
 def test_a_stopped_run_leaves_its_last_whole_epoch(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = start(store, settings)
-    monkeypatch.setattr(jobs, "record_epoch", functools.partial(_break_off, jobs.record_epoch, 2))
+    monkeypatch.setattr(attempts, "record_epoch", functools.partial(_break_off, attempts.record_epoch, 2))
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
     trainer.save()
     with store.read() as db:
-        saved = jobs.load_checkpoint(db, 1)
+        saved = attempts.load_checkpoint(db, 1)
     assert saved is not None
     recipe, state = checkpoint.from_bytes(saved, "the checkpoint")
     assert (recipe, state.epoch) == (tiny.RECIPE, 2)
@@ -184,7 +184,7 @@ def test_a_trainer_that_has_lost_its_job_publishes_nothing(store: Store, setting
         if end == "cancelled":
             jobs.cancel(db, 1)
         else:
-            jobs.requeue(db, 1, 1)
+            attempts.requeue(db, 1, 1)
             jobs.claim(db, slots=1)
     with pytest.raises(LostJobError):
         trainer.run()

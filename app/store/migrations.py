@@ -1,0 +1,48 @@
+"""From an older database to the present one: one step a version, each in the transaction that opens the database."""
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from app.store import schema
+
+_LOCK = 784_500_324  # any number that no other program locks in this database
+
+
+class SchemaError(Exception):
+    """The database's schema is none that this version can use."""
+
+
+def bring_up_to_date(db: sa.Connection) -> None:
+    """Create the tables in an empty database, or take an older one's steps. Raises SchemaError for a newer one."""
+    if db.dialect.name == "postgresql":  # two servers that start at once take turns; SQLite's writers do so anyway
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    found = _version(db)
+    if found is None:
+        schema.metadata.create_all(db)
+        db.execute(schema.meta.insert().values(key="schema", value=str(schema.VERSION)))
+        return
+    if found > schema.VERSION:
+        raise SchemaError(f"has schema {found}, this version of Rookie knows {schema.VERSION}; run the newer one")
+    for version in range(found, schema.VERSION):
+        _STEPS[version](db)
+    if found < schema.VERSION:
+        db.execute(schema.meta.update().where(schema.meta.c.key == "schema").values(value=str(schema.VERSION)))
+
+
+def _version(db: sa.Connection) -> int | None:
+    if not sa.inspect(db).has_table(schema.meta.name):
+        return None
+    found = db.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "schema"))
+    return None if found is None else int(found)
+
+
+def _add_events_and_keys(db: sa.Connection) -> None:
+    """From 1: jobs can be followed, and a repeated request can be known again."""
+    schema.events.create(db)
+    for column in ("idempotency_key VARCHAR(255)", "request_digest VARCHAR(64)"):
+        db.exec_driver_sql(f"ALTER TABLE jobs ADD COLUMN {column}")
+    db.exec_driver_sql("CREATE UNIQUE INDEX jobs_idempotency_key ON jobs (idempotency_key)")
+
+
+_STEPS: dict[int, Callable[[sa.Connection], None]] = {1: _add_events_and_keys}
