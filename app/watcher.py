@@ -35,6 +35,7 @@ class Watcher:
         self._store, self._predictor, self._dispatcher, self._hub, self._clock = store, predictor, dispatcher, hub, clock
         self._looked_at = clock()
         self._refused: int | None = None  # a version that turned out to be damaged, so as to say so once
+        self._trouble = ""  # the last failure of the database, while it lasts
         self._stopping = asyncio.Event()
 
     @property
@@ -48,12 +49,19 @@ class Watcher:
             try:
                 await run_in_threadpool(self.tick)
                 await self._hub.refresh()
+                self._trouble = ""
             except sa.exc.SQLAlchemyError as error:
-                log.warning("the database does not answer: %s", error)
+                self._report(f"the database does not do what it should: {error}")
             except Exception:
                 log.exception("the watcher met an error of its own and goes on")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), INTERVAL_SECONDS)
+
+    def _report(self, trouble: str) -> None:
+        """Say so once, not four times a second."""
+        if trouble != self._trouble:
+            log.warning("%s", trouble)
+        self._trouble = trouble
 
     def stop(self) -> None:
         """Let `run` return after the look that it takes now: cancelled, it would leave that behind in its thread."""

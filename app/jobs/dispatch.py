@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from app.errors import document
 from app.settings import PREFIX, Settings
 from app.store import Row, Store, attempts, jobs
@@ -61,9 +63,16 @@ class Dispatcher:
             except subprocess.TimeoutExpired:
                 _signal(child, signal.SIGKILL)
                 child.wait()
-            with self._store.write() as db:  # a trainer that was still starting up could not give its job back itself
-                attempts.requeue(db, job, attempt)
+            self._give_back(job, attempt)
         self._children.clear()
+
+    def _give_back(self, job: int, attempt: int) -> None:
+        """A trainer that was still starting up could not do it itself."""
+        try:
+            with self._store.write() as db:
+                attempts.requeue(db, job, attempt)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("job %d stays as it is until a service finds it without a trainer: %s", job, error)
 
     def _start_next(self) -> bool:
         with self._store.write() as db:
@@ -80,9 +89,9 @@ class Dispatcher:
     def _bury_children(self) -> None:
         for (job, attempt), child in list(self._children.items()):
             if child.poll() is not None:
-                del self._children[job, attempt]
                 if child.returncode:
                     self._interrupted(job, attempt, f"its trainer ended with {_describe(child.returncode)}")
+                del self._children[job, attempt]  # not before that is written
 
     def _stop_strays(self, running: set[tuple[int, int]]) -> None:
         """A job that was cancelled, or given to another trainer, loses its process at once."""

@@ -65,7 +65,7 @@ async def upload(
     return added
 
 
-@router.delete("/{version}", status_code=204, responses={409: {"model": Problem}})
+@router.delete("/{version:int}", status_code=204, responses={409: {"model": Problem}})
 def delete(version: VersionPath, store: StoreDep) -> None:
     """Remove a version that does not serve."""
     with store.write() as db:
@@ -75,14 +75,14 @@ def delete(version: VersionPath, store: StoreDep) -> None:
         models.remove(db, version)
 
 
-@router.get("/{version}")
+@router.get("/{version:int}")
 def show(version: VersionPath, store: StoreDep) -> VersionDetail:
     """One version with its card."""
     with store.read() as db:
         return _detail(db, version)
 
 
-@router.get("/{version}/card.md", response_class=Response, responses={200: {"content": {"text/markdown": {}}}})
+@router.get("/{version:int}/card.md", response_class=Response, responses={200: {"content": {"text/markdown": {}}}})
 def show_card(version: VersionPath, store: StoreDep) -> Response:
     """The model card as Markdown."""
     with store.read() as db:
@@ -90,7 +90,7 @@ def show_card(version: VersionPath, store: StoreDep) -> Response:
     return Response(card.to_markdown(row.card, row.sha256), media_type="text/markdown; charset=utf-8")
 
 
-@router.get("/{version}/weights.npz", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
+@router.get("/{version:int}/weights.npz", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
 def download(version: VersionPath, store: StoreDep) -> Response:
     """The weights file, for `model_core.load`."""
     with store.read() as db:

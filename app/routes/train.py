@@ -22,6 +22,9 @@ router = APIRouter(prefix="/train", tags=["train"])
 POLL_SECONDS = 2  # how soon a client may ask again
 JobId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
+# A stream's errors are documents all the same; with a `model` they would be described as streams.
+_DOCUMENT = {"description": "a problem document", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+STREAM_PROBLEMS: dict[int | str, dict[str, Any]] = {404: _DOCUMENT, 503: _DOCUMENT, "4XX": _DOCUMENT}
 
 
 @router.post("", status_code=202, responses={409: {"model": Problem}, 422: {"model": Problem}})
@@ -98,7 +101,7 @@ async def _followed(
         yield events
 
 
-@router.get("/{job}/events", response_class=EventSourceResponse, responses={**NOT_FOUND, 503: {"model": Problem}})
+@router.get("/{job}/events", response_class=EventSourceResponse, responses=STREAM_PROBLEMS)
 async def follow(events: Annotated[AsyncIterator[Row], Depends(_followed)]) -> AsyncIterator[ServerSentEvent]:
     """What happens to a job, as it happens: `status` and `epoch` events, and a last `done`."""
     async for event in events:

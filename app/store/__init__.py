@@ -15,6 +15,15 @@ from app.store.migrations import SchemaError
 Row = sa.Row[*tuple[Any, ...]]
 
 BUSY_SECONDS = 10  # how long a write waits for another one
+_WRITE_LOCK = 784_500_324  # any number that no other program locks in this PostgreSQL database
+# A server that no longer answers is given up after about as long: without this, a call to it could hang for hours.
+_POSTGRES = {
+    "connect_timeout": BUSY_SECONDS,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 class StoreError(Exception):
@@ -28,15 +37,11 @@ class Store:
         try:
             parsed = make_url(url)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
-            arguments = {"timeout": BUSY_SECONDS} if self.is_sqlite else {"connect_timeout": BUSY_SECONDS}
-            self.engine = sa.create_engine(parsed, connect_args=arguments, pool_pre_ping=not self.is_sqlite)
+            self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
         except (sa.exc.ArgumentError, ImportError, ValueError) as error:
             raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({error})") from error
         if self.is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)
-        if self.is_sqlite:
-            sa.event.listen(self.engine, "connect", _prepare_sqlite)
-            sa.event.listen(self.engine, "begin", _begin_sqlite)
         self.shown_url = parsed.render_as_string(hide_password=True)
 
     def prepare(self) -> None:
@@ -55,15 +60,19 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection that sees one state of the database."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        with self.engine.connect() as connection:
+            reading = connection if self.is_sqlite else connection.execution_options(isolation_level="REPEATABLE READ")
+            with reading.begin():
+                yield reading
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A connection whose changes are made together, or not at all."""
+        """A connection whose changes are made together, or not at all. Writers take turns: what one has read nobody changes meanwhile."""
         with self.engine.connect() as connection:
             writing = connection.execution_options(rookie_write=True)
             with writing.begin():
+                if not self.is_sqlite:
+                    writing.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITE_LOCK)))
                 yield writing
 
     def backup(self, target: Path) -> int:
@@ -97,6 +106,29 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"the folder {folder} cannot be made ({error.strerror}); set ROOKIE_STATE_DIR to one that can") from error
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    # As many connections as there are threads: one that waits for the lock keeps none from reading.
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    ours = {name: value for name, value in _POSTGRES.items() if name not in url.query}
+    engine = sa.create_engine(url, connect_args=ours, isolation_level="READ COMMITTED", pool_pre_ping=True)
+    sa.event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _prepare_postgres(connection: Any, _record: Any) -> None:
+    # A writer whose machine has vanished must not hold the lock until TCP notices.
+    with connection.cursor() as cursor:
+        for limit in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            cursor.execute(f"SET {limit} = '{BUSY_SECONDS}s'")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

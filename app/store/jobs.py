@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.store import Row, events, now
-from app.store.schema import checkpoints, epochs, jobs, meta
+from app.store.schema import checkpoints, epochs, jobs
 
 UNFINISHED = ("queued", "running")
 
@@ -56,8 +56,6 @@ def history(db: sa.Connection, job: int) -> list[dict[str, Any]]:
 
 def claim(db: sa.Connection, slots: int) -> Row | None:
     """Start the oldest queued job as a new attempt, unless `slots` jobs run already."""
-    # The one row that all claims lock makes them take turns on PostgreSQL; on SQLite a writing transaction is alone anyway.
-    db.execute(sa.select(meta.c.value).where(meta.c.key == "schema").with_for_update())
     busy = db.scalar(sa.select(sa.func.count()).where(jobs.c.status == "running")) or 0
     oldest = db.scalar(sa.select(sa.func.min(jobs.c.id)).where(jobs.c.status == "queued"))
     if busy >= slots or oldest is None:

@@ -6,8 +6,6 @@ import sqlalchemy as sa
 
 from app.store import schema
 
-_LOCK = 784_500_324  # any number that no other program locks in this database
-
 
 class SchemaError(Exception):
     """The database's schema is none that this version can use."""
@@ -15,8 +13,6 @@ class SchemaError(Exception):
 
 def bring_up_to_date(db: sa.Connection) -> None:
     """Create the tables in an empty database, or take an older one's steps. Raises SchemaError for a newer one."""
-    if db.dialect.name == "postgresql":  # two servers that start at once take turns; SQLite's writers do so anyway
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     found = _version(db)
     if found is None:
         schema.metadata.create_all(db)

@@ -68,8 +68,7 @@ epochs = Table(
     Column("record", JSON, nullable=False),
 )
 
-# What happened to a job, for those who follow it. Whoever adds a row has changed the job's row first, in the same transaction, so a
-# job's events become visible in the order of their numbers.
+# What happened to a job, for those who follow it. Writers take turns, so events become visible in the order of their numbers.
 events = Table(
     "events",
     metadata,

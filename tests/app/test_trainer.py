@@ -163,18 +163,19 @@ def test_a_stopped_run_leaves_its_last_whole_epoch(store: Store, settings: Setti
         trainer.run()
     trainer.save()
     with store.read() as db:
-        saved = attempts.load_checkpoint(db, 1)
+        saved, history = attempts.load_checkpoint(db, 1), jobs.history(db, 1)
     assert saved is not None
     recipe, state = checkpoint.from_bytes(saved, "the checkpoint")
     assert (recipe, state.epoch) == (tiny.RECIPE, 2)
+    assert history == state.history
 
 
 def _break_off(record: Any, at: int, db: Any, job: int, attempt: int, figures: dict[str, Any]) -> bool:
-    """Record an epoch, and stop after epoch `at`."""
-    record(db, job, attempt, figures)
-    if figures["epoch"] == at:
+    """Record epochs up to number `at`, and stop in the middle of the next one's record."""
+    recorded: bool = record(db, job, attempt, figures)
+    if figures["epoch"] > at:
         raise KeyboardInterrupt
-    return True
+    return recorded
 
 
 @pytest.mark.parametrize("end", ["cancelled", "replaced"])
