@@ -39,6 +39,9 @@ def _add_events_and_keys(db: sa.Connection) -> None:
     for column in ("idempotency_key VARCHAR(255)", "request_digest VARCHAR(64)"):
         db.exec_driver_sql(f"ALTER TABLE jobs ADD COLUMN {column}")
     db.exec_driver_sql("CREATE UNIQUE INDEX jobs_idempotency_key ON jobs (idempotency_key)")
+    ended = sa.select(schema.jobs.c.id, schema.jobs.c.status).where(schema.jobs.c.status.in_(["succeeded", "failed", "cancelled"]))
+    for job, status in db.execute(ended).all():  # whoever follows it would wait for ever for its end
+        db.execute(schema.events.insert().values(job=job, kind="done", data={"status": status}))
 
 
 _STEPS: dict[int, Callable[[sa.Connection], None]] = {1: _add_events_and_keys}

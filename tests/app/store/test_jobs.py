@@ -1,29 +1,18 @@
 """The queue: claimed in order, and deaf to trainers that were replaced."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from app.errors import document
-from app.store import Store, attempts, jobs, schema
+from app.store import attempts, jobs, schema
 from tests.support import tiny
 
 RECIPE = tiny.RECIPE.as_record()
 ERROR = document(500, "trainer-died", "its trainer died")
 PROMOTION = {"promoted": False, "reason": "a test"}
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[sa.Connection]:
-    """A connection that writes to an empty database."""
-    with closing(Store(f"sqlite:///{tmp_path / 'rookie.db'}")) as store:
-        store.prepare()
-        with store.write() as connection:
-            yield connection
 
 
 def submit(db: sa.Connection) -> int:

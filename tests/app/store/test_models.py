@@ -1,27 +1,14 @@
 """Versions and which of them is current."""
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 
-from app.store import Store, models, schema
+from app.store import models, schema
 from app.store.schema import activations
 from model_core import artifact
 from tests.support import tiny
 
 CONTENT = artifact.to_bytes(tiny.model())
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[sa.Connection]:
-    """A connection that writes to an empty database."""
-    with closing(Store(f"sqlite:///{tmp_path / 'rookie.db'}")) as store:
-        store.prepare()
-        with store.write() as connection:
-            yield connection
 
 
 def add(db: sa.Connection, content: bytes = CONTENT) -> int:
