@@ -5,6 +5,7 @@ To go back to it: ROOKIE_DATABASE_URL=sqlite:///FILE.db, or put it in place of r
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from app.settings import Settings, SettingsError
@@ -17,10 +18,8 @@ def main(arguments: list[str]) -> None:
         sys.exit("usage: python -m app.backup FILE.db")
     target = Path(arguments[0])
     try:
-        settings = Settings.from_environ(os.environ)
-        store = Store(settings.store_url)
-        store.prepare()
-        rows = store.backup(target)
+        with closing(Store(Settings.from_environ(os.environ).store_url)) as store:
+            rows = store.backup(target)
     except (SettingsError, StoreError) as error:
         sys.exit(f"rookie: {error}")
     print(f"{target}: {rows} rows of {store.shown_url}")  # noqa: T201

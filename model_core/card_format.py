@@ -1,5 +1,6 @@
 """What a card must hold: a card from outside is data like any other, and whoever shows it relies on its fields."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,8 @@ from model_core.errors import ArtifactFormatError, RecipeError
 from model_core.recipe import Recipe
 
 _TEXT, _WHOLE, _NUMBER = (str,), (int,), (int, float)
+_LARGEST_NUMBER = 1e15
+_DEEPEST = 8  # objects and lists inside each other; a card of ours has 3
 _FIELDS: dict[str, tuple[type, ...]] = {
     "recipe": (dict,),
     "seed": _WHOLE,
@@ -34,6 +37,8 @@ _EPOCH = dict.fromkeys(("epoch", *_LOSSES, "learning_rate", "seconds"), _NUMBER)
 def check(card: Mapping[str, Any], source: str) -> None:
     """ArtifactFormatError where a loaded card lacks a field, or holds something else in it; `source` names the file."""
     try:
+        _check_values(card, _DEEPEST)
+        json.dumps(card, ensure_ascii=False).encode()  # half a surrogate pair is text that nobody can write
         _check(card, _FIELDS, "the card")
         _check(card["metrics"], _METRICS, "metrics")
         for name in CLASSES:
@@ -43,6 +48,17 @@ def check(card: Mapping[str, Any], source: str) -> None:
         Recipe.from_record(card["recipe"])
     except (ValueError, RecipeError) as error:
         raise ArtifactFormatError(f"{source} has a card that cannot be used: {error}") from error
+
+
+def _check_values(value: Any, depth: int) -> None:
+    """No number and no nesting is such that a reader of JSON could stumble over it."""
+    if isinstance(value, (dict, list)):
+        if not depth:
+            raise ValueError("something nested too deep")
+        for each in value.values() if isinstance(value, dict) else value:
+            _check_values(each, depth - 1)
+    elif isinstance(value, (int, float)) and abs(value) > _LARGEST_NUMBER:
+        raise ValueError("a number that is too large")
 
 
 def _check(record: Any, fields: Mapping[str, tuple[type, ...]], where: str) -> None:

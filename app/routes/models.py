@@ -108,8 +108,7 @@ def _add(store: Store, settings: Settings, content: bytes, promote: str) -> Uplo
         raise InvalidRequestError(str(error)) from error
     for _ in range(MOST_COMPARISONS):
         score = scoring.score_in_process(settings, content, promote)
-        measured = {"validation_accuracy": score.validation_accuracy, "test_accuracy": score.test_accuracy, "ece": score.ece}
-        model.card["metrics"].update(measured)  # what the card said of itself counts for nothing
+        model.card["metrics"] = score.metrics  # what the card said of itself counts for nothing
         with store.write() as db:
             if models.current_version(db) == score.compared_with:
                 version = models.add(db, model, content, "uploaded")

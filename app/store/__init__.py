@@ -1,7 +1,7 @@
 """The database where the parts of the service meet: SQLAlchemy Core over SQLite or PostgreSQL."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,16 +46,8 @@ class Store:
 
     def prepare(self) -> None:
         """Create the tables where they are missing. Raises StoreError where the database cannot be used."""
-        try:
-            with self.write() as db:
-                migrations.bring_up_to_date(db)
-        except SchemaError as error:
-            raise StoreError(f"the database {self.shown_url} {error}") from error
-        except sa.exc.SQLAlchemyError as error:
-            reason = " ".join(str(getattr(error, "orig", error)).split())  # drivers write paragraphs
-            raise StoreError(
-                f"the database {self.shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"
-            ) from error
+        with _explained(self.shown_url), self.write() as db:
+            migrations.bring_up_to_date(db)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -79,21 +71,43 @@ class Store:
         """Copy one state of the whole database, whichever kind it is, into a new SQLite file; the number of rows."""
         if target.exists():
             raise StoreError(f"{target} exists already; name a new file")
-        copy = Store(f"sqlite:///{target}")
-        copy.prepare()
-        rows = 0
-        with self.read() as source, copy.write() as sink:
-            sink.execute(schema.meta.delete())
-            for table in schema.metadata.sorted_tables:
-                for row in source.execute(sa.select(table)).mappings():
-                    sink.execute(table.insert().values(dict(row)))
-                    rows += 1
-        copy.close()
+        unfinished = target.with_name(f"{target.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
+        with _explained(self.shown_url), self.read() as source, closing(Store(f"sqlite:///{unfinished}")) as copy:
+            migrations.insist_on_present(source)
+            copy.prepare()
+            rows = _copy_rows(source, copy)
+        unfinished.rename(target)
         return rows
 
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+@contextmanager
+def _explained(shown_url: str) -> Iterator[None]:
+    """Say of a database that cannot be used which one it is, and what to do."""
+    try:
+        yield
+    except SchemaError as error:
+        raise StoreError(f"the database {shown_url} {error}") from error
+    except sa.exc.SQLAlchemyError as error:
+        reason = " ".join(str(getattr(error, "orig", error)).split())  # drivers write paragraphs
+        raise StoreError(
+            f"the database {shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"
+        ) from error
+
+
+def _copy_rows(source: sa.Connection, copy: Store) -> int:
+    rows = 0
+    with copy.write() as sink:
+        sink.execute(schema.meta.delete())
+        for table in schema.metadata.sorted_tables:
+            for row in source.execute(sa.select(table)).mappings():
+                sink.execute(table.insert().values(dict(row)))
+                rows += 1
+    return rows
 
 
 def now() -> str:

@@ -26,6 +26,14 @@ def bring_up_to_date(db: sa.Connection) -> None:
         db.execute(schema.meta.update().where(schema.meta.c.key == "schema").values(value=str(schema.VERSION)))
 
 
+def insist_on_present(db: sa.Connection) -> None:
+    """Raises SchemaError unless the database is as this version makes it."""
+    found = _version(db)
+    if found != schema.VERSION:
+        state = "has no tables of Rookie's" if found is None else f"has schema {found}, this version of Rookie needs {schema.VERSION}"
+        raise SchemaError(f"{state}; start the service once, or name another database")
+
+
 def _version(db: sa.Connection) -> int | None:
     if not sa.inspect(db).has_table(schema.meta.name):
         return None
