@@ -1,6 +1,7 @@
 """Event streams: what happens to a job, told to all who follow it. Followers share one reading of the database and never hold it up."""
 
 import asyncio
+import contextlib
 from bisect import bisect_right
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ from starlette.concurrency import run_in_threadpool
 
 from app.errors import UnavailableError
 from app.store import Row, Store, events
+
+HEARTBEAT_SECONDS = 15.0  # proxies close a connection that is silent for long
 
 
 @dataclass
@@ -39,8 +42,11 @@ class EventHub:
         self._closed = False
 
     @asynccontextmanager
-    async def follow(self, job: int, after: int) -> AsyncIterator[AsyncIterator[Row]]:
-        """A job's events with a number above `after`, up to its `done`. Raises UnavailableError where too many follow already."""
+    async def follow(self, job: int, after: int) -> AsyncIterator[AsyncIterator[Row | None]]:
+        """A job's events with a number above `after`, up to its `done`; None says now and then that the stream lives.
+
+        Raises UnavailableError where too many follow already.
+        """
         if self._closed or sum(feed.followers for feed in self._feeds.values()) >= self._most:
             raise UnavailableError(f"{self._most} event streams are open, which is the limit; ask /train/{job} instead", 5)
         feed = self._feeds.setdefault(job, _Feed())
@@ -75,7 +81,7 @@ class EventHub:
         with self._store.read() as db:
             return events.after(db, job, last)
 
-    async def _events(self, feed: _Feed, after: int) -> AsyncIterator[Row]:
+    async def _events(self, feed: _Feed, after: int) -> AsyncIterator[Row | None]:
         place = bisect_right([event.id for event in feed.events], after)
         if place and place == len(feed.events) and feed.events[-1].kind == "done":
             place -= 1  # a client that comes back for more of an ended job hears once more that it ended
@@ -86,5 +92,12 @@ class EventHub:
                 if event.kind == "done":
                     return
                 place += 1
-            if place == len(feed.events):
-                await news.wait()
+            if place == len(feed.events) and not await _comes(news):
+                yield None
+
+
+async def _comes(news: asyncio.Event) -> bool:
+    """Whether there is news before it is time for a sign of life."""
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(news.wait(), HEARTBEAT_SECONDS)
+    return False

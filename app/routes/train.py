@@ -1,5 +1,6 @@
 """/train: start, watch and cancel training jobs."""
 
+import json
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -7,8 +8,9 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Body, Depends, Header, Path, Response
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
 
 from app.dependencies import EventHubDep, StoreDep
 from app.errors import ConflictError, NotFoundError
@@ -21,10 +23,9 @@ router = APIRouter(prefix="/train", tags=["train"])
 
 POLL_SECONDS = 2  # how soon a client may ask again
 JobId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+NEVER_STORED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # the second tells a proxy to pass each event on at once
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
-# A stream's errors are documents all the same; with a `model` they would be described as streams.
-_DOCUMENT = {"description": "a problem document", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-STREAM_PROBLEMS: dict[int | str, dict[str, Any]] = {404: _DOCUMENT, 503: _DOCUMENT, "4XX": _DOCUMENT}
 
 
 @router.post("", status_code=202, responses={409: {"model": Problem}, 422: {"model": Problem}})
@@ -93,7 +94,7 @@ def cancel(job: JobId, store: StoreDep) -> Job:
 
 async def _followed(
     job: JobId, store: StoreDep, hub: EventHubDep, last_event_id: Annotated[str, Header(description="go on after this event")] = ""
-) -> AsyncIterator[AsyncIterator[Row]]:
+) -> AsyncIterator[AsyncIterator[Row | None]]:
     """The events of a job that exists; the place among the followers is given back when the stream ends."""
     await run_in_threadpool(_check_exists, store, job)
     after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
@@ -101,11 +102,18 @@ async def _followed(
         yield events
 
 
-@router.get("/{job}/events", response_class=EventSourceResponse, responses=STREAM_PROBLEMS)
-async def follow(events: Annotated[AsyncIterator[Row], Depends(_followed)]) -> AsyncIterator[ServerSentEvent]:
+@router.get("/{job}/events", response_class=Response, responses={200: STREAM, **NOT_FOUND, 503: {"model": Problem}})
+async def follow(events: Annotated[AsyncIterator[Row | None], Depends(_followed)]) -> Response:
     """What happens to a job, as it happens: `status` and `epoch` events, and a last `done`."""
+    return StreamingResponse(_encoded(events), media_type="text/event-stream", headers=NEVER_STORED)
+
+
+async def _encoded(events: AsyncIterator[Row | None]) -> AsyncIterator[bytes]:
     async for event in events:
-        yield ServerSentEvent(event=event.kind, id=str(event.id), data=event.data)
+        if event is None:
+            yield KEEPALIVE_COMMENT
+        else:
+            yield format_sse_event(event=event.kind, id=str(event.id), data_str=json.dumps(event.data))
 
 
 def _check_exists(store: Store, job: int) -> None:
