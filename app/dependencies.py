@@ -4,7 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.events import EventHub
 from app.inference import Predictor
+from app.settings import Settings
 from app.store import Store
 from app.watcher import Watcher
 
@@ -24,6 +26,18 @@ def _watcher(request: Request) -> Watcher:
     return watcher
 
 
+def _hub(request: Request) -> EventHub:
+    hub: EventHub = request.app.state.hub
+    return hub
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+EventHubDep = Annotated[EventHub, Depends(_hub)]
 StoreDep = Annotated[Store, Depends(_store)]
 PredictorDep = Annotated[Predictor, Depends(_predictor)]
+SettingsDep = Annotated[Settings, Depends(_settings)]
 WatcherDep = Annotated[Watcher, Depends(_watcher)]

@@ -7,10 +7,12 @@ Problem (an HTTPException, because Starlette turns anything else that is raised 
 └── UploadPartsError 422        └── ForbiddenError 403            └── UnavailableError 503
 """
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+import sqlalchemy as sa
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -18,6 +20,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from model_core.errors import DataError, DivergenceError, RecipeError, RookieError
+
+log = logging.getLogger("rookie")
 
 
 class Problem(HTTPException):
@@ -131,6 +135,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(RecipeError, _on_recipe_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    for trouble in (sa.exc.OperationalError, sa.exc.TimeoutError):
+        app.add_exception_handler(trouble, _on_database_trouble)
     app.add_exception_handler(Exception, _on_crash)
 
 
@@ -177,6 +183,12 @@ def _on_recipe_error(request: Request, error: Exception) -> Response:
 
 def _on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return Response(status_code=400)  # nobody is there to read it
+
+
+def _on_database_trouble(request: Request, error: Exception) -> Response:
+    log.warning("%s %s: %s", request.method, request.url.path, error)
+    problem = UnavailableError("the database is busy, full or away; predictions go on meanwhile", retry_after_seconds=5)
+    return response(problem.document(), request.url.path, problem.headers)
 
 
 def _on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 (the server logs it; the client learns nothing of it)

@@ -6,7 +6,7 @@ from app import errors
 from app.errors import TooLargeError
 
 DEFAULT_BODY_BYTES = 64 * 2**10
-BODY_BYTES = {"/predict": 2**20}
+BODY_BYTES = {"/predict": 2**20, "/models": 16 * 2**20}
 
 
 class BodyLimit:

@@ -10,8 +10,9 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import model_core
-from app import errors
+from app import errors, shutdown
 from app.doors import Doors
+from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.limits import BodyLimit
@@ -61,7 +62,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.store = store
     app.state.predictor = Predictor(load_current(store))
     dispatcher = Dispatcher(store, settings, os.environ)
-    app.state.watcher = Watcher(store, app.state.predictor, dispatcher)
+    app.state.hub = EventHub(store, settings.event_streams)
+    app.state.watcher = Watcher(store, app.state.predictor, dispatcher, app.state.hub)
+    shutdown.on_stop_signal(app.state.hub.close)
     watching = asyncio.create_task(app.state.watcher.run())
     try:
         yield

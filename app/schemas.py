@@ -1,5 +1,6 @@
 """What goes in and out over HTTP. The training request is derived from Recipe: its fields, bounds and help stand there alone."""
 
+import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -105,7 +106,16 @@ class VersionDetail(Version):
 class VersionList(BaseModel):
     """Model versions, newest first."""
 
+    current: int | None = Field(description="the version that serves")
+    previous: int | None = Field(description="the version that served before it: the one to roll back to")
     models: list[Version]
+
+
+class Upload(BaseModel):
+    """A model that came from outside, and whether it serves."""
+
+    model: VersionDetail
+    promotion: Promotion
 
 
 class Activation(BaseModel):
@@ -142,6 +152,10 @@ class _TrainingRequest(BaseModel):
         """The whole recipe; a missing seed is `entropy`. Raises RecipeError."""
         changes = self.model_dump(exclude={"recipe", "promote"}, exclude_none=True)
         return Recipe.preset(self.recipe, **changes).seeded(entropy)
+
+    def digest(self) -> str:
+        """What tells this request from another: SHA-256 of what it asks for."""
+        return hashlib.sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()
 
 
 _recipe_fields: dict[str, Any] = {name: _request_field(name) for name in FIELDS if name != "name"}

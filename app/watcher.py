@@ -1,4 +1,4 @@
-"""One per serving process: every 250 ms it looks at the database for what is current, and lets the dispatcher tend the jobs."""
+"""One per serving process: every 250 ms it looks at the database for what is current, tends the jobs and tells their followers."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 
+from app.events import EventHub
 from app.inference import Predictor, Served
 from app.jobs.dispatch import Dispatcher
 from app.store import Store, models
@@ -28,10 +29,13 @@ class NoModelError(Exception):
 class Watcher:
     """Keeps a process's predictor and trainers in step with the database."""
 
-    def __init__(self, store: Store, predictor: Predictor, dispatcher: Dispatcher, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._predictor, self._dispatcher, self._clock = store, predictor, dispatcher, clock
+    def __init__(
+        self, store: Store, predictor: Predictor, dispatcher: Dispatcher, hub: EventHub, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._predictor, self._dispatcher, self._hub, self._clock = store, predictor, dispatcher, hub, clock
         self._looked_at = clock()
         self._refused: int | None = None  # a version that turned out to be damaged, so as to say so once
+        self._trouble = ""  # the last failure of the database, while it lasts
         self._stopping = asyncio.Event()
 
     @property
@@ -44,12 +48,20 @@ class Watcher:
         while not self._stopping.is_set():
             try:
                 await run_in_threadpool(self.tick)
+                await self._hub.refresh()
+                self._trouble = ""
             except sa.exc.SQLAlchemyError as error:
-                log.warning("the database does not answer: %s", error)
+                self._report(f"the database does not do what it should: {error}")
             except Exception:
                 log.exception("the watcher met an error of its own and goes on")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), INTERVAL_SECONDS)
+
+    def _report(self, trouble: str) -> None:
+        """Say so once, not four times a second."""
+        if trouble != self._trouble:
+            log.warning("%s", trouble)
+        self._trouble = trouble
 
     def stop(self) -> None:
         """Let `run` return after the look that it takes now: cancelled, it would leave that behind in its thread."""

@@ -58,6 +58,21 @@ def batch_statistics_accuracy(model: Model, test: LabelledImages, pixel_scale: f
     return right / len(test.images)
 
 
+def test_metrics(model: Model, recipe: Recipe, data: TrainingData, test: LabelledImages) -> dict[str, Any]:
+    """A card's figures of `model` on the test images."""
+    evaluation = evaluate(model, test)
+    by_batch = None
+    if recipe.standardize == "batch":
+        by_batch = batch_statistics_accuracy(model, test, float(Standardizer.fit(data.images, "scalar").std[0]))
+    return {
+        "test_accuracy": evaluation.accuracy,
+        "test_accuracy_batch_statistics": by_batch,
+        "ece": evaluation.calibration_error,
+        "per_class": evaluation.per_class(),
+        "confusion": evaluation.confusion.tolist(),
+    }
+
+
 def finish(
     recipe: Recipe,
     state: State,
@@ -71,24 +86,13 @@ def finish(
     """The model that a run keeps, scored on the test set, with its card."""
     standardizer = Standardizer.fit(data.images, recipe.standardize)
     model = Model(kept_parameters(state, recipe), standardizer, {})
-    evaluation = evaluate(model, test)
-    by_batch = None
-    if recipe.standardize == "batch":
-        by_batch = batch_statistics_accuracy(model, test, float(Standardizer.fit(data.images, "scalar").std[0]))
     card = {
         "format": FORMAT,
         "classes": list(CLASSES),
         "recipe": recipe.as_record(),
         "seed": recipe.seed,
         "data": dict(file_hashes),
-        "metrics": {
-            "validation_accuracy": state.best_accuracy,
-            "test_accuracy": evaluation.accuracy,
-            "test_accuracy_batch_statistics": by_batch,
-            "ece": evaluation.calibration_error,
-            "per_class": evaluation.per_class(),
-            "confusion": evaluation.confusion.tolist(),
-        },
+        "metrics": {"validation_accuracy": state.best_accuracy, **test_metrics(model, recipe, data, test)},
         "kept_epoch": state.best_epoch,
         "history": state.history,
         "created": created.isoformat(timespec="seconds"),

@@ -91,6 +91,15 @@ def forward(p: Parameters, x: Array, masks: tuple[Array, Array] | None = None) -
     return Activations(a1, a2, layers.linear(a2, p.w3, p.b3))
 
 
+def largest_activation(p: Parameters, largest_input: float) -> float:
+    """A bound on every |activation| for |x| <= largest_input, in float64, where float32 could not hold it."""
+    bound, largest = np.full(PIXELS, largest_input), 0.0
+    for w, b in zip(p.weights, (p.b1, p.b2, p.b3), strict=True):
+        bound = bound @ np.abs(w).astype(np.float64) + np.abs(b)
+        largest = max(largest, float(bound.max()))
+    return largest
+
+
 def loss(p: Parameters, x: Array, targets: Array, l2: float = 0.0) -> float:
     """Mean cross-entropy of x (N, 784) against targets (N, 10), plus the L2 penalty."""
     return layers.cross_entropy(forward(p, x).logits, targets) + layers.penalty(p.weights, l2)

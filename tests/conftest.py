@@ -9,6 +9,8 @@ from model_core import data
 from tests.support import tiny
 from tests.support.parts import PARTS, absent, required
 
+WAIT_TO_BE_ASKED = ("faults", "soak")  # run where -m names them
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -23,11 +25,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "soak" in str(config.getoption("-m")):
-        return
-    soaking = [item for item in items if item.get_closest_marker("soak")]
-    config.hook.pytest_deselected(items=soaking)
-    items[:] = [item for item in items if item not in soaking]
+    asked = str(config.getoption("-m"))
+    waiting = {item for item in items for marker in WAIT_TO_BE_ASKED if item.get_closest_marker(marker) and marker not in asked}
+    config.hook.pytest_deselected(items=sorted(waiting, key=items.index))
+    items[:] = [item for item in items if item not in waiting]
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from app.errors import document
 from app.settings import PREFIX, Settings
-from app.store import Row, Store, jobs
+from app.store import Row, Store, attempts, jobs
 
 log = logging.getLogger("rookie.jobs")
 
 # A trainer beats every half second. One that is silent for this long is dead, or on a machine that is.
-SILENCE_SECONDS = 15.0
+SILENCE_SECONDS = 10.0
 STOP_SECONDS = 5.0  # for a trainer to save its checkpoint at a planned stop
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -43,7 +45,7 @@ class Dispatcher:
         """Bring processes and jobs together: bury the dead, stop the superfluous, start the waiting."""
         with self._store.read() as db:
             running = jobs.running(db)
-            waiting = jobs.any_queued(db)
+            waiting = jobs.count_queued(db)
         self._bury_children()
         self._stop_strays({(row.id, row.attempt) for row in running})
         self._judge_silent(running)
@@ -61,9 +63,16 @@ class Dispatcher:
             except subprocess.TimeoutExpired:
                 _signal(child, signal.SIGKILL)
                 child.wait()
-            with self._store.write() as db:  # a trainer that was still starting up could not give its job back itself
-                jobs.requeue(db, job, attempt)
+            self._give_back(job, attempt)
         self._children.clear()
+
+    def _give_back(self, job: int, attempt: int) -> None:
+        """A trainer that was still starting up could not do it itself."""
+        try:
+            with self._store.write() as db:
+                attempts.requeue(db, job, attempt)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("job %d stays as it is until a service finds it without a trainer: %s", job, error)
 
     def _start_next(self) -> bool:
         with self._store.write() as db:
@@ -80,9 +89,9 @@ class Dispatcher:
     def _bury_children(self) -> None:
         for (job, attempt), child in list(self._children.items()):
             if child.poll() is not None:
-                del self._children[job, attempt]
                 if child.returncode:
                     self._interrupted(job, attempt, f"its trainer ended with {_describe(child.returncode)}")
+                del self._children[job, attempt]  # not before that is written
 
     def _stop_strays(self, running: set[tuple[int, int]]) -> None:
         """A job that was cancelled, or given to another trainer, loses its process at once."""
@@ -111,16 +120,20 @@ class Dispatcher:
             child.wait()
 
     def _interrupted(self, job: int, attempt: int, reason: str) -> None:
-        detail = f"{reason}, {jobs.MOST_FAILURES} times without progress; the service's log says more"
+        detail = f"{reason}, {attempts.MOST_FAILURES} times without progress; the service's log says more"
         with self._store.write() as db:
-            jobs.interrupted(db, job, attempt, document(500, "trainer-died", detail))
+            attempts.interrupted(db, job, attempt, document(500, "trainer-died", detail))
         log.warning("job %d: attempt %d is over, %s", job, attempt, reason)
 
 
 def trainer_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """What a trainer finds in its environment: where things lie and how many threads to use, not the token."""
     kept = {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
-    ours = {"ROOKIE_STATE_DIR": str(settings.state_dir), "ROOKIE_DATA_DIR": str(settings.data_dir)}
+    ours = {
+        "ROOKIE_STATE_DIR": str(settings.state_dir),
+        "ROOKIE_DATA_DIR": str(settings.data_dir),
+        "ROOKIE_KEEP_VERSIONS": str(settings.keep_versions),
+    }
     if settings.database_url:
         ours["ROOKIE_DATABASE_URL"] = settings.database_url
     return {**kept, **ours, **dict.fromkeys(_THREAD_VARIABLES, str(settings.training_threads))}

@@ -15,19 +15,19 @@ class Gate:
 
     def __init__(self, store: Store, promote: str, data: TrainingData) -> None:
         self._store, self._promote, self._data = store, promote, data
-        self._current: int | None = None
+        self.current: int | None = None  # the version that was measured
         self._accuracy: float | None = None  # of the current model; None where there is none that works
 
     def score_current(self) -> None:
         """Measure the version that serves now."""
         with self._store.read() as db:
-            self._current = models.current_version(db)
-            content = None if self._current is None else models.weights(db, self._current)
+            self.current = models.current_version(db)
+            content = None if self.current is None else models.weights(db, self.current)
         self._accuracy = None if content is None else self._score(content)
 
     def is_settled(self, db: sa.Connection) -> bool:
         """Whether the version that was measured is still the one that serves."""
-        return models.current_version(db) == self._current
+        return models.current_version(db) == self.current
 
     def judge(self, accuracy: float) -> dict[str, Any]:
         """Whether a model with that validation accuracy is promoted, and why."""
@@ -43,7 +43,7 @@ class Gate:
 
     def _score(self, content: bytes) -> float | None:
         try:
-            model = artifact.from_bytes(content, f"version {self._current}")
+            model = artifact.from_bytes(content, f"version {self.current}")
         except ArtifactError:
             return None
         return metrics.accuracy(model.predict_proba(self._data.validation_images), self._data.validation_labels)

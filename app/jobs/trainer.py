@@ -5,21 +5,22 @@ the write finds no row and the process ends without a trace.
 """
 
 import os
-import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Any
 
 import sqlalchemy as sa
 
 import model_core
-from app.errors import training_problem
+from app.errors import document, training_problem
 from app.jobs.promotion import Gate
+from app.jobs.stop import StopRequestedError, StopSignal
 from app.settings import Settings
-from app.store import Store, jobs, models
+from app.store import Store, attempts, jobs, models
 from model_core import Recipe, artifact, card, checkpoint, data, download, training
 from model_core.errors import ArtifactError, RookieError
 from model_core.training import State
@@ -33,18 +34,15 @@ class LostJobError(Exception):
     """The job is no longer this attempt's."""
 
 
-class StopRequestedError(BaseException):
-    """The service stops, as planned; a BaseException so that nothing in between handles it."""
-
-
 class Trainer:
     """Does one attempt at one job."""
 
-    def __init__(self, store: Store, settings: Settings, job: int, attempt: int) -> None:
+    def __init__(self, store: Store, settings: Settings, job: int, attempt: int, stop: StopSignal | None = None) -> None:
         self._store, self._folder, self._job, self._attempt = store, settings.data_dir, job, attempt
+        self._keep_versions, self._stop = settings.keep_versions, stop or StopSignal()
         with store.read() as db:
             row = jobs.find(db, job)
-            saved = jobs.load_checkpoint(db, job)
+            saved = attempts.load_checkpoint(db, job)
         if row is None:
             raise LostJobError
         self._recipe, self._promote = Recipe.from_record(row.recipe), row.promote
@@ -73,8 +71,8 @@ class Trainer:
         """Keep the last whole epoch's state, so that another attempt goes on from there."""
         if self._snapshot is not None:
             epoch, content = self._snapshot
-            with self._store.write() as db:
-                self._insist(jobs.save_checkpoint(db, self._job, self._attempt, epoch, content))
+            with self._write() as db:
+                self._insist(attempts.save_checkpoint(db, self._job, self._attempt, epoch, content))
 
     def _taken_up(self, saved: bytes | None) -> State:
         """The state that an earlier attempt saved, or a fresh one."""
@@ -88,10 +86,10 @@ class Trainer:
     def _train(self, images: data.TrainingData) -> None:
         saved_at = time.monotonic()
         for epoch in training.train(self._recipe, images, self._state):
-            with self._store.write() as db:
-                self._insist(jobs.record_epoch(db, self._job, self._attempt, epoch.as_record()))
-            # Only now: a stop that comes between the two lets the next attempt repeat the epoch, not miss its record.
-            self._snapshot = epoch.epoch, checkpoint.to_bytes(self._recipe, epoch.state)
+            content = checkpoint.to_bytes(self._recipe, epoch.state)
+            with self._write() as db:
+                self._insist(attempts.record_epoch(db, self._job, self._attempt, epoch.as_record()))
+                self._snapshot = epoch.epoch, content  # with its record: who goes on from here does not write that again
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 self.save()
                 saved_at = time.monotonic()
@@ -101,19 +99,25 @@ class Trainer:
         content = artifact.to_bytes(model)
         metrics = model.card["metrics"]
         while True:
-            with self._store.write() as db:
+            with self._write() as db:
                 if gate.is_settled(db):
                     promotion = gate.judge(metrics["validation_accuracy"])
                     version = models.add(db, model, content, "trained", self._job)
                     if promotion["promoted"]:
                         models.activate(db, version, promotion["reason"])
-                    self._insist(jobs.succeed(db, self._job, self._attempt, version, metrics["test_accuracy"], promotion))
+                    models.prune(db, self._keep_versions)
+                    self._insist(attempts.succeed(db, self._job, self._attempt, version, metrics["test_accuracy"], promotion))
                     return
             gate.score_current()  # another version was activated meanwhile
 
     def _enter(self, stage: str) -> None:
-        with self._store.write() as db:
-            self._insist(jobs.enter(db, self._job, self._attempt, stage))
+        with self._write() as db:
+            self._insist(attempts.enter(db, self._job, self._attempt, stage))
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        with self._stop.held(), self._store.write() as db:
+            yield db
 
     def _insist(self, mine: bool) -> None:
         if not mine:
@@ -126,44 +130,57 @@ def keep_beating(store: Store, job: int, attempt: int) -> None:
         time.sleep(BEAT_SECONDS)
         try:
             with store.write() as db:
-                mine = jobs.beat(db, job, attempt)
-        except sa.exc.OperationalError:
-            continue  # the database is busy or away; the next beat may find it
+                mine = attempts.beat(db, job, attempt)
+        except sa.exc.SQLAlchemyError:
+            continue  # the database is busy, full or away; the next beat may find it
         if not mine:
             os._exit(0)
-
-
-def fail(store: Store, job: int, attempt: int, problem: dict[str, Any]) -> None:
-    """End the job with an error that a person can act on."""
-    with store.write() as db:
-        jobs.fail(db, job, attempt, problem)
 
 
 def main(job: int, attempt: int) -> None:
     """Do the job, and leave it in a state that says how that went."""
     os.nice(NICENESS)
-    signal.signal(signal.SIGTERM, _request_stop)
+    stop = StopSignal()
+    stop.listen()
     settings = Settings.from_environ(os.environ)
     store = Store(settings.store_url)
     threading.Thread(target=keep_beating, args=(store, job, attempt), daemon=True).start()
     trainer = None
     try:
-        trainer = Trainer(store, settings, job, attempt)
+        trainer = Trainer(store, settings, job, attempt, stop)
         trainer.run()
     except LostJobError:
         pass
     except StopRequestedError:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if trainer is not None:
-            trainer.save()
-        with store.write() as db:
-            jobs.requeue(db, job, attempt)
+        give_back(store, trainer, job, attempt)
     except RookieError as error:
         fail(store, job, attempt, training_problem(error))
+    except sa.exc.SQLAlchemyError as error:
+        interrupt(store, job, attempt, error)
 
 
-def _request_stop(_number: int, _frame: FrameType | None) -> None:
-    raise StopRequestedError
+def give_back(store: Store, trainer: Trainer | None, job: int, attempt: int) -> None:
+    """A planned stop: what was done is kept, and another attempt goes on."""
+    with suppress(LostJobError):
+        if trainer is not None:
+            trainer.save()
+    with store.write() as db:
+        attempts.requeue(db, job, attempt)
+
+
+def fail(store: Store, job: int, attempt: int, problem: dict[str, Any]) -> None:
+    """End the job with an error that a person can act on."""
+    with store.write() as db:
+        attempts.fail(db, job, attempt, problem)
+
+
+def interrupt(store: Store, job: int, attempt: int, error: sa.exc.SQLAlchemyError) -> None:
+    """The database refused a write, for want of space for example: another attempt may find it better."""
+    reason = " ".join(str(getattr(error, "orig", error)).split())
+    print(f"job {job}: attempt {attempt} could not write: {reason}", file=sys.stderr)  # noqa: T201
+    detail = f"the database refused the trainer's writes ({reason}), {attempts.MOST_FAILURES} times without progress"
+    with store.write() as db:
+        attempts.interrupted(db, job, attempt, document(500, "database", detail))
 
 
 if __name__ == "__main__":

@@ -3,16 +3,25 @@
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from app.dependencies import StoreDep
-from app.errors import NotFoundError
-from app.schemas import Activation, Problem, Version, VersionDetail, VersionList
-from app.store import Row, models
-from model_core import card
+from app.dependencies import SettingsDep, StoreDep
+from app.errors import ConflictError, InvalidRequestError, NotFoundError
+from app.jobs import scoring
+from app.schemas import Activation, Problem, Promote, Promotion, Upload, Version, VersionDetail, VersionList
+from app.settings import Settings
+from app.store import Row, Store, models
+from model_core import artifact, card, card_format
+from model_core.errors import ArtifactError
 
 router = APIRouter(prefix="/models", tags=["models"], responses={404: {"model": Problem}})
 
+MOST_COMPARISONS = 3  # activations may come between scoring a model and adding it
+ARTIFACT_BODY = {
+    "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+PromoteQuery = Annotated[Promote, Query(description="whether the model is to serve: if it is at least as good, always, or never")]
 VersionPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -20,8 +29,12 @@ VersionPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
 def list_versions(store: StoreDep) -> VersionList:
     """All versions, newest first."""
     with store.read() as db:
-        current = models.current_version(db)
-        return VersionList(models=[Version(**_summary(row, current)) for row in models.newest_first(db)])
+        current, before = models.current_version(db), models.predecessors(db, 1)
+        return VersionList(
+            current=current,
+            previous=before[0] if before else None,
+            models=[Version(**_summary(row, current)) for row in models.newest_first(db)],
+        )
 
 
 @router.get("/current")
@@ -41,14 +54,35 @@ def activate(activation: Activation, store: StoreDep) -> VersionDetail:
         return _detail(db, activation.version)
 
 
-@router.get("/{version}")
+@router.post("", status_code=201, openapi_extra=ARTIFACT_BODY, responses={status: {"model": Problem} for status in (409, 413, 422)})
+async def upload(
+    request: Request, response: Response, store: StoreDep, settings: SettingsDep, promote: PromoteQuery = "if-better"
+) -> Upload:
+    """Add a weights file, as `/models/{version}/weights.npz` gives it. It is checked, scored here, and serves if it is good enough."""
+    content = await request.body()
+    added = await run_in_threadpool(_add, store, settings, content, promote)
+    response.headers["Location"] = f"/models/{added.model.version}"
+    return added
+
+
+@router.delete("/{version:int}", status_code=204, responses={409: {"model": Problem}})
+def delete(version: VersionPath, store: StoreDep) -> None:
+    """Remove a version that does not serve."""
+    with store.write() as db:
+        _existing(db, version)
+        if models.current_version(db) == version:
+            raise ConflictError(f"version {version} serves; activate another one first")
+        models.remove(db, version)
+
+
+@router.get("/{version:int}")
 def show(version: VersionPath, store: StoreDep) -> VersionDetail:
     """One version with its card."""
     with store.read() as db:
         return _detail(db, version)
 
 
-@router.get("/{version}/card.md", response_class=Response, responses={200: {"content": {"text/markdown": {}}}})
+@router.get("/{version:int}/card.md", response_class=Response, responses={200: {"content": {"text/markdown": {}}}})
 def show_card(version: VersionPath, store: StoreDep) -> Response:
     """The model card as Markdown."""
     with store.read() as db:
@@ -56,13 +90,33 @@ def show_card(version: VersionPath, store: StoreDep) -> Response:
     return Response(card.to_markdown(row.card, row.sha256), media_type="text/markdown; charset=utf-8")
 
 
-@router.get("/{version}/weights.npz", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
+@router.get("/{version:int}/weights.npz", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
 def download(version: VersionPath, store: StoreDep) -> Response:
     """The weights file, for `model_core.load`."""
     with store.read() as db:
         row, content = _existing(db, version), models.weights(db, version)
     headers = {"Content-Disposition": f'attachment; filename="rookie-{version}.npz"', "ETag": f'"{row.sha256}"'}
     return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+def _add(store: Store, settings: Settings, content: bytes, promote: str) -> Upload:
+    """Check, score and keep an uploaded model; the gate's word counts only if the version it compared with still serves."""
+    try:
+        model = artifact.from_bytes(content, "the upload")
+        card_format.check(model.card, "the upload")
+    except ArtifactError as error:
+        raise InvalidRequestError(str(error)) from error
+    for _ in range(MOST_COMPARISONS):
+        score = scoring.score_in_process(settings, content, promote)
+        model.card["metrics"] = score.metrics  # what the card said of itself counts for nothing
+        with store.write() as db:
+            if models.current_version(db) == score.compared_with:
+                version = models.add(db, model, content, "uploaded")
+                if score.promotion["promoted"]:
+                    models.activate(db, version, score.promotion["reason"])
+                models.prune(db, settings.keep_versions)
+                return Upload(model=_detail(db, version), promotion=Promotion(**score.promotion))
+    raise ConflictError("the serving model changed again and again while the upload was scored; send it again")
 
 
 def _existing(db: sa.Connection, version: int | None) -> Row:

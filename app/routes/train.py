@@ -1,33 +1,62 @@
 """/train: start, watch and cancel training jobs."""
 
+import json
+import re
 import secrets
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Response
+import sqlalchemy as sa
+from fastapi import APIRouter, Body, Depends, Header, Path, Response
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
 
-from app.dependencies import StoreDep
+from app.dependencies import EventHubDep, StoreDep
 from app.errors import ConflictError, NotFoundError
+from app.jobs.estimate import estimate_seconds
 from app.schemas import History, Job, JobList, Problem, TrainingRequest
 from app.store import Row, Store, jobs
+from model_core import Recipe
 
 router = APIRouter(prefix="/train", tags=["train"])
 
 POLL_SECONDS = 2  # how soon a client may ask again
 JobId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+NEVER_STORED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # the second tells a proxy to pass each event on at once
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 
 
-@router.post("", status_code=202, responses={422: {"model": Problem}})
-def start(store: StoreDep, response: Response, request: Annotated[TrainingRequest | None, Body()] = None) -> Job:  # type: ignore[valid-type]
+@router.post("", status_code=202, responses={409: {"model": Problem}, 422: {"model": Problem}})
+def start(
+    store: StoreDep,
+    response: Response,
+    request: Annotated[TrainingRequest | None, Body()] = None,  # type: ignore[valid-type]
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, description="the same key again: the same job")] = None,
+) -> Job:
     """Queue a training job; an empty body trains the quick recipe. The service goes on predicting meanwhile."""
     wanted = request or TrainingRequest()
-    recipe = wanted.resolved(secrets.randbits(32))
     with store.write() as db:
-        number = jobs.submit(db, recipe.as_record(), wanted.promote)
-        job = _job(jobs.find(db, number), number)
-    response.headers["Location"] = f"/train/{number}"
+        row = _submitted_before(db, wanted, idempotency_key) or _submit(db, wanted, idempotency_key)
+        job = as_job(row, estimate_seconds(db, Recipe.from_record(row.recipe)))
+    response.headers["Location"] = f"/train/{job.id}"
     response.headers["Retry-After"] = str(POLL_SECONDS)
     return job
+
+
+def _submit(db: sa.Connection, wanted: Any, key: str | None) -> Row:
+    recipe = wanted.resolved(secrets.randbits(32))
+    number = jobs.submit(db, recipe.as_record(), wanted.promote, key, wanted.digest() if key else None)
+    return _existing(db, number)
+
+
+def _submitted_before(db: sa.Connection, wanted: Any, key: str | None) -> Row | None:
+    """The job of an earlier request with the same key, which must have asked for the same."""
+    row = None if key is None else jobs.with_key(db, key)
+    if row is not None and row.request_digest != wanted.digest():
+        raise ConflictError(f"Idempotency-Key {key!r} came with another request before, as job {row.id}; use a new key")
+    return row
 
 
 @router.get("")
@@ -40,14 +69,16 @@ def list_jobs(store: StoreDep) -> JobList:
 @router.get("/{job}", responses=NOT_FOUND)
 def show(job: JobId, store: StoreDep) -> Job:
     """One job: status, stage, progress, figures so far."""
-    return _read(store, job)
+    with store.read() as db:
+        row = _existing(db, job)
+        return as_job(row, estimate_seconds(db, Recipe.from_record(row.recipe)))
 
 
 @router.get("/{job}/history", responses=NOT_FOUND)
 def history(job: JobId, store: StoreDep) -> History:
     """Losses and accuracies of each epoch so far."""
     with store.read() as db:
-        _job(jobs.find(db, job), job)
+        _existing(db, job)
         return History(epochs=jobs.history(db, job))
 
 
@@ -55,29 +86,56 @@ def history(job: JobId, store: StoreDep) -> History:
 def cancel(job: JobId, store: StoreDep) -> Job:
     """Cancel a job that has not ended. The served model is untouched."""
     with store.write() as db:
-        found = _job(jobs.find(db, job), job)
+        row = _existing(db, job)
         if not jobs.cancel(db, job):
-            raise ConflictError(f"job {job} has {found.status} already; there is nothing to cancel")
-        return _job(jobs.find(db, job), job)
+            raise ConflictError(f"job {job} has {row.status} already; there is nothing to cancel")
+        return as_job(_existing(db, job))
 
 
-def _read(store: Store, job: int) -> Job:
+async def _followed(
+    job: JobId, store: StoreDep, hub: EventHubDep, last_event_id: Annotated[str, Header(description="go on after this event")] = ""
+) -> AsyncIterator[AsyncIterator[Row | None]]:
+    """The events of a job that exists; the place among the followers is given back when the stream ends."""
+    await run_in_threadpool(_check_exists, store, job)
+    after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
+    async with hub.follow(job, after) as events:
+        yield events
+
+
+@router.get("/{job}/events", response_class=Response, responses={200: STREAM, **NOT_FOUND, 503: {"model": Problem}})
+async def follow(events: Annotated[AsyncIterator[Row | None], Depends(_followed)]) -> Response:
+    """What happens to a job, as it happens: `status` and `epoch` events, and a last `done`."""
+    return StreamingResponse(_encoded(events), media_type="text/event-stream", headers=NEVER_STORED)
+
+
+async def _encoded(events: AsyncIterator[Row | None]) -> AsyncIterator[bytes]:
+    async for event in events:
+        if event is None:
+            yield KEEPALIVE_COMMENT
+        else:
+            yield format_sse_event(event=event.kind, id=str(event.id), data_str=json.dumps(event.data))
+
+
+def _check_exists(store: Store, job: int) -> None:
     with store.read() as db:
-        return _job(jobs.find(db, job), job)
+        _existing(db, job)
 
 
-def _job(row: Row | None, job: int) -> Job:
+def _existing(db: sa.Connection, job: int) -> Row:
+    row = jobs.find(db, job)
     if row is None:
         raise NotFoundError(f"there is no job {job}; GET /train lists them")
-    return as_job(row)
+    return row
 
 
-def as_job(row: Row) -> Job:
-    """A job as the API shows it."""
+def as_job(row: Row, estimate: float | None = None) -> Job:
+    """A job as the API shows it; `estimate` is how many seconds it may take, for as long as it has not been measured."""
     epochs = row.recipe["epochs"]
     done = row.status == "succeeded"
-    left = (epochs - row.epoch) * row.epoch_seconds if row.status == "running" and row.epoch_seconds else None
-    links = {"self": f"/train/{row.id}", "history": f"/train/{row.id}/history"}
+    left = estimate if row.epoch_seconds is None else (epochs - row.epoch) * row.epoch_seconds
+    if row.status not in jobs.UNFINISHED:
+        left = None
+    links = {name: f"/train/{row.id}{path}" for name, path in (("self", ""), ("history", "/history"), ("events", "/events"))}
     if row.version is not None:
         links["model"] = f"/models/{row.version}"
     return Job(

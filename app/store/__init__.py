@@ -1,7 +1,7 @@
 """The database where the parts of the service meet: SQLAlchemy Core over SQLite or PostgreSQL."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from app.store import schema
+from app.store import migrations, schema
+from app.store.migrations import SchemaError
 
 Row = sa.Row[*tuple[Any, ...]]
 
 BUSY_SECONDS = 10  # how long a write waits for another one
+_WRITE_LOCK = 784_500_324  # any number that no other program locks in this PostgreSQL database
+# A server that no longer answers is given up after about as long: without this, a call to it could hang for hours.
+_POSTGRES = {
+    "connect_timeout": BUSY_SECONDS,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 class StoreError(Exception):
@@ -27,46 +37,77 @@ class Store:
         try:
             parsed = make_url(url)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
-            arguments = {"timeout": BUSY_SECONDS} if self.is_sqlite else {"connect_timeout": BUSY_SECONDS}
-            self.engine = sa.create_engine(parsed, connect_args=arguments, pool_pre_ping=not self.is_sqlite)
+            self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
         except (sa.exc.ArgumentError, ImportError, ValueError) as error:
             raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({error})") from error
         if self.is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)
-        if self.is_sqlite:
-            sa.event.listen(self.engine, "connect", _prepare_sqlite)
-            sa.event.listen(self.engine, "begin", _begin_sqlite)
         self.shown_url = parsed.render_as_string(hide_password=True)
 
     def prepare(self) -> None:
         """Create the tables where they are missing. Raises StoreError where the database cannot be used."""
-        try:
-            with self.write() as db:
-                schema.metadata.create_all(db)
-                _check_version(db)
-        except sa.exc.SQLAlchemyError as error:
-            reason = " ".join(str(getattr(error, "orig", error)).split())  # drivers write paragraphs
-            raise StoreError(
-                f"the database {self.shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"
-            ) from error
+        with _explained(self.shown_url), self.write() as db:
+            migrations.bring_up_to_date(db)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection that sees one state of the database."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        with self.engine.connect() as connection:
+            reading = connection if self.is_sqlite else connection.execution_options(isolation_level="REPEATABLE READ")
+            with reading.begin():
+                yield reading
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A connection whose changes are made together, or not at all."""
+        """A connection whose changes are made together, or not at all. Writers take turns: what one has read nobody changes meanwhile."""
         with self.engine.connect() as connection:
             writing = connection.execution_options(rookie_write=True)
             with writing.begin():
+                if not self.is_sqlite:
+                    writing.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITE_LOCK)))
                 yield writing
+
+    def backup(self, target: Path) -> int:
+        """Copy one state of the whole database, whichever kind it is, into a new SQLite file; the number of rows."""
+        if target.exists():
+            raise StoreError(f"{target} exists already; name a new file")
+        unfinished = target.with_name(f"{target.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
+        with _explained(self.shown_url), self.read() as source, closing(Store(f"sqlite:///{unfinished}")) as copy:
+            migrations.insist_on_present(source)
+            copy.prepare()
+            rows = _copy_rows(source, copy)
+        unfinished.rename(target)
+        return rows
 
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+@contextmanager
+def _explained(shown_url: str) -> Iterator[None]:
+    """Say of a database that cannot be used which one it is, and what to do."""
+    try:
+        yield
+    except SchemaError as error:
+        raise StoreError(f"the database {shown_url} {error}") from error
+    except sa.exc.SQLAlchemyError as error:
+        reason = " ".join(str(getattr(error, "orig", error)).split())  # drivers write paragraphs
+        raise StoreError(
+            f"the database {shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"
+        ) from error
+
+
+def _copy_rows(source: sa.Connection, copy: Store) -> int:
+    rows = 0
+    with copy.write() as sink:
+        sink.execute(schema.meta.delete())
+        for table in schema.metadata.sorted_tables:
+            for row in source.execute(sa.select(table)).mappings():
+                sink.execute(table.insert().values(dict(row)))
+                rows += 1
+    return rows
 
 
 def now() -> str:
@@ -81,6 +122,29 @@ def _make_folder(folder: Path) -> None:
         raise StoreError(f"the folder {folder} cannot be made ({error.strerror}); set ROOKIE_STATE_DIR to one that can") from error
 
 
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    # As many connections as there are threads: one that waits for the lock keeps none from reading.
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    ours = {name: value for name, value in _POSTGRES.items() if name not in url.query}
+    engine = sa.create_engine(url, connect_args=ours, isolation_level="READ COMMITTED", pool_pre_ping=True)
+    sa.event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _prepare_postgres(connection: Any, _record: Any) -> None:
+    # A writer whose machine has vanished must not hold the lock until TCP notices.
+    with connection.cursor() as cursor:
+        for limit in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            cursor.execute(f"SET {limit} = '{BUSY_SECONDS}s'")
+    connection.commit()
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # pysqlite would open transactions by itself, and too late for reads; with None it leaves BEGIN to us.
     connection.isolation_level = None
@@ -92,11 +156,3 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # A transaction that is going to write takes the lock at once: it waits there, instead of failing half-way.
     writing = connection.get_execution_options().get("rookie_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _check_version(db: sa.Connection) -> None:
-    found = db.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "schema"))
-    if found is None:
-        db.execute(schema.meta.insert().values(key="schema", value=str(schema.VERSION)))
-    elif int(found) > schema.VERSION:
-        raise StoreError(f"the database has schema {found}, this version of Rookie knows {schema.VERSION}; run the newer one")

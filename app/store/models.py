@@ -9,9 +9,20 @@ from model_core import Model, artifact
 _SUMMARY = [column for column in models.c if column.name not in ("weights", "card")]
 
 
+KEPT_PREDECESSORS = 3  # versions that served before the current one
+
+
 def current_version(db: sa.Connection) -> int | None:
     """The version that serves; None in an empty database."""
     return db.scalar(sa.select(activations.c.version).order_by(activations.c.id.desc()).limit(1))
+
+
+def predecessors(db: sa.Connection, count: int) -> list[int]:
+    """The versions that served before the current one, last first, each once."""
+    current = current_version(db)
+    last_served = sa.func.max(activations.c.id)
+    served = sa.select(activations.c.version).where(activations.c.version != current).group_by(activations.c.version)
+    return list(db.scalars(served.order_by(last_served.desc()).limit(count)))
 
 
 def find(db: sa.Connection, version: int) -> Row | None:
@@ -55,3 +66,19 @@ def add(db: sa.Connection, model: Model, content: bytes, source: str, job: int |
 def activate(db: sa.Connection, version: int, reason: str) -> None:
     """Let `version` serve; every serving process follows within its watcher's interval."""
     db.execute(activations.insert().values(version=version, activated=now(), reason=reason))
+
+
+def remove(db: sa.Connection, version: int) -> None:
+    """Forget a version that does not serve, and that it ever did."""
+    db.execute(activations.delete().where(activations.c.version == version))
+    db.execute(models.delete().where(models.c.version == version))
+
+
+def prune(db: sa.Connection, keep: int) -> list[int]:
+    """Forget all versions but the current one, its last predecessors and the newest `keep`: what went."""
+    newest = db.scalars(sa.select(models.c.version).order_by(models.c.version.desc()).limit(keep))
+    kept = {current_version(db), *predecessors(db, KEPT_PREDECESSORS), *newest}
+    gone = [version for version in db.scalars(sa.select(models.c.version)) if version not in kept]
+    for version in gone:
+        remove(db, version)
+    return gone

@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, Column, Float, ForeignKey, Integer, LargeBinary, MetaData, String, Table, Text
 
-VERSION = 1  # of this schema; a database with a newer one is refused
+VERSION = 2  # of this schema; a database with a newer one is refused, an older one is migrated
 
 metadata = MetaData()
 
@@ -42,6 +42,8 @@ jobs = Table(
     Column("stage", String(32)),
     Column("recipe", JSON, nullable=False),
     Column("promote", String(16), nullable=False),
+    Column("idempotency_key", String(255), unique=True),
+    Column("request_digest", String(64)),  # of what came with the key
     Column("created", String(32), nullable=False),
     Column("started", String(32)),
     Column("finished", String(32)),
@@ -64,6 +66,17 @@ epochs = Table(
     Column("job", Integer, ForeignKey("jobs.id"), primary_key=True),
     Column("epoch", Integer, primary_key=True),
     Column("record", JSON, nullable=False),
+)
+
+# What happened to a job, for those who follow it. Writers take turns, so events become visible in the order of their numbers.
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job", Integer, ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),  # status, epoch, done
+    Column("data", JSON, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # Where a job's training can be taken up again; gone when the job ends.

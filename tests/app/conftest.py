@@ -9,6 +9,8 @@ from starlette.testclient import TestClient
 import model_core
 from app.settings import Settings
 from tests.support import tiny
+from tests.support.parts import absent
+from tests.support.postgres import Server, find_binaries, server
 from tests.support.service import client_of
 
 
@@ -18,6 +20,25 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.npz"
     model_core.save(tiny.model(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A real PostgreSQL server, for as long as the tests run."""
+    binaries = find_binaries()
+    if binaries is None:
+        absent(request.config, "postgres", "PostgreSQL's server is not installed; on Debian: apt-get install postgresql")
+    with server(binaries) as started:
+        yield started
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'state' / 'rookie.db'}"
+    server: Server = request.getfixturevalue("postgres")
+    return server.create_database()
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ GOOD = {
     "ROOKIE_MODEL": ("mine.npz", Path("mine.npz")),
     "ROOKIE_WORKERS": ("2", 2),
     "ROOKIE_TRAINING_SLOTS": ("0", 0),
+    "ROOKIE_EVENT_STREAMS": ("8", 8),
+    "ROOKIE_KEEP_VERSIONS": ("3", 3),
     "ROOKIE_TRAINING_THREADS": ("2", 2),
 }
 BAD = [
@@ -41,6 +43,8 @@ BAD = [
     ("ROOKIE_WORKERS", "0"),
     ("ROOKIE_WORKERS", "9" * 5000),
     ("ROOKIE_TRAINING_SLOTS", "17"),
+    ("ROOKIE_EVENT_STREAMS", "0"),
+    ("ROOKIE_KEEP_VERSIONS", "0"),
     ("ROOKIE_TRAINING_THREADS", "all"),
 ]
 KUBERNETES = {

@@ -13,7 +13,7 @@ import model_core
 from app.__main__ import main
 from app.main import open_store
 from app.settings import Settings
-from app.store import jobs, models
+from app.store import attempts, jobs, models
 from model_core.errors import ArtifactFormatError
 from tests.support import tiny
 from tests.support.service import client_of, environ_of, eventually, free_port, server, start_process, store_of
@@ -131,4 +131,4 @@ def test_a_server_that_is_told_to_end_gives_its_job_back_and_leaves_with_code_0(
         row = jobs.find(db, job)
         assert row is not None
         assert (row.status, row.failures) == ("queued", 0)
-        assert jobs.load_checkpoint(db, job) is not None
+        assert attempts.load_checkpoint(db, job) is not None

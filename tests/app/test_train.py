@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.settings import Settings
-from app.store.jobs import MOST_FAILURES
+from app.store.attempts import MOST_FAILURES
 from model_core.recipe import FIELDS
 from tests.support.pictures import encode, grey
 from tests.support.service import ENDED, client_of, eventually, wait_for

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 import sqlalchemy as sa
 
+from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.main import open_store
@@ -42,7 +43,7 @@ def store(settings: Settings) -> Iterator[Store]:
 
 def watcher_of(store: Store, tending: Tending | None = None, seconds: list[float] | None = None) -> Watcher:
     clock = seconds or [0.0]
-    return Watcher(store, Predictor(load_current(store)), cast(Dispatcher, tending or Tending()), lambda: clock[0])
+    return Watcher(store, Predictor(load_current(store)), cast(Dispatcher, tending or Tending()), EventHub(store, 1), lambda: clock[0])
 
 
 def test_a_stop_waits_for_the_look_that_is_being_taken(store: Store) -> None:
@@ -99,7 +100,7 @@ def test_a_database_that_was_not_seen_for_long_is_not_fresh(store: Store) -> Non
 def test_a_look_swaps_to_the_current_version(store: Store, settings: Settings) -> None:
     version = add_version(settings, tiny.model())
     predictor = Predictor(load_current(store))
-    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()))
+    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()), EventHub(store, 1))
     watcher.tick()
     assert predictor.served.version == 1
     with store.write() as db:
@@ -112,7 +113,7 @@ def test_a_damaged_version_is_said_once_and_the_way_back_stays_open(
     store: Store, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     predictor = Predictor(load_current(store))
-    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()))
+    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()), EventHub(store, 1))
     with store.write() as db:
         damaged = models.add(db, tiny.model(), b"PK damaged", "uploaded")
         models.activate(db, damaged, "a test")

@@ -49,13 +49,13 @@ def digest_of(path: Path) -> str:
     return artifact.sha256(path.read_bytes())
 
 
-def eventually(is_so: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
+def eventually(is_so: Callable[[], bool], seconds: float = PATIENCE_SECONDS, pause: float = 0.02) -> bool:
     """Whether it becomes so within `seconds`."""
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(pause)
     return True
 
 

@@ -1,4 +1,4 @@
-"""An empty database."""
+"""A database of each kind."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,9 +10,15 @@ from app.store import Store
 
 
 @pytest.fixture
-def db() -> Iterator[sa.Connection]:
-    """A connection that writes to an empty database in memory."""
-    with closing(Store("sqlite://")) as store:
+def store(database_url: str) -> Iterator[Store]:
+    """An empty database with our tables."""
+    with closing(Store(database_url)) as store:
         store.prepare()
-        with store.write() as connection:
-            yield connection
+        yield store
+
+
+@pytest.fixture
+def db(store: Store) -> Iterator[sa.Connection]:
+    """A connection that writes to an empty database."""
+    with store.write() as connection:
+        yield connection

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.errors import document
-from app.store import jobs, schema
+from app.store import attempts, jobs, schema
 from tests.support import tiny
 
 RECIPE = tiny.RECIPE.as_record()
@@ -38,13 +38,13 @@ def record(epoch: int, **more: Any) -> dict[str, Any]:
 
 # Everything that a trainer writes, by what it does; each says whether the job was its own.
 WRITES: dict[str, Callable[[sa.Connection, int, int], bool]] = {
-    "beat": jobs.beat,
-    "enter": lambda db, job, attempt: jobs.enter(db, job, attempt, "training"),
-    "record_epoch": lambda db, job, attempt: jobs.record_epoch(db, job, attempt, record(1)),
-    "save_checkpoint": lambda db, job, attempt: jobs.save_checkpoint(db, job, attempt, 1, b"state"),
-    "requeue": jobs.requeue,
-    "fail": lambda db, job, attempt: jobs.fail(db, job, attempt, ERROR),
-    "succeed": lambda db, job, attempt: jobs.succeed(db, job, attempt, 1, 0.9, PROMOTION),
+    "beat": attempts.beat,
+    "enter": lambda db, job, attempt: attempts.enter(db, job, attempt, "training"),
+    "record_epoch": lambda db, job, attempt: attempts.record_epoch(db, job, attempt, record(1)),
+    "save_checkpoint": lambda db, job, attempt: attempts.save_checkpoint(db, job, attempt, 1, b"state"),
+    "requeue": attempts.requeue,
+    "fail": lambda db, job, attempt: attempts.fail(db, job, attempt, ERROR),
+    "succeed": lambda db, job, attempt: attempts.succeed(db, job, attempt, 1, 0.9, PROMOTION),
 }
 ENDS: dict[str, Callable[[sa.Connection, int, int], object]] = {
     "succeeded": WRITES["succeed"],
@@ -61,7 +61,7 @@ def test_jobs_are_claimed_in_the_order_they_came(db: sa.Connection) -> None:
     submitted = [submit(db) for _ in range(3)]
     assert [claim(db) for _ in range(3)] == [(number, 1) for number in submitted]
     assert jobs.claim(db, slots=16) is None
-    assert not jobs.any_queued(db)
+    assert not jobs.count_queued(db)
 
 
 def test_no_more_jobs_run_than_there_are_slots(db: sa.Connection) -> None:
@@ -70,7 +70,7 @@ def test_no_more_jobs_run_than_there_are_slots(db: sa.Connection) -> None:
     assert jobs.claim(db, slots=0) is None
     assert [jobs.claim(db, slots=2) is not None for _ in range(3)] == [True, True, False]
     assert len(jobs.running(db)) == 2
-    assert jobs.any_queued(db)
+    assert jobs.count_queued(db)
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -87,13 +87,13 @@ def test_an_attempt_that_has_lost_the_job_writes_nothing(db: sa.Connection, what
     if what != "not yet claimed":
         _, attempt = claim(db)
     if what == "replaced":
-        jobs.requeue(db, job, attempt)
+        attempts.requeue(db, job, attempt)
         claim(db)
     elif what in ENDS:
         ENDS[what](db, job, attempt)
     before = everything(db)
     assert not WRITES[write](db, job, attempt)
-    jobs.interrupted(db, job, attempt, ERROR)
+    attempts.interrupted(db, job, attempt, ERROR)
     assert everything(db) == before
 
 
@@ -102,7 +102,7 @@ def test_a_planned_stop_costs_nothing(db: sa.Connection) -> None:
     for turn in range(1, 6):
         _, attempt = claim(db)
         assert attempt == turn
-        jobs.requeue(db, job, attempt)
+        attempts.requeue(db, job, attempt)
         row = jobs.find(db, job)
         assert row is not None
         assert (row.status, row.failures, row.stage) == ("queued", 0, None)
@@ -113,7 +113,7 @@ def test_a_job_keeps_its_place_and_its_first_start_when_it_is_queued_again(db: s
     _, attempt = claim(db)
     row = jobs.find(db, first)
     assert row is not None
-    jobs.interrupted(db, first, attempt, ERROR)
+    attempts.interrupted(db, first, attempt, ERROR)
     again = jobs.claim(db, slots=1)
     assert again is not None
     assert (again.id, again.started) == (first, row.started)
@@ -121,9 +121,9 @@ def test_a_job_keeps_its_place_and_its_first_start_when_it_is_queued_again(db: s
 
 def test_a_job_whose_trainer_dies_too_often_fails_with_the_reason(db: sa.Connection) -> None:
     job = submit(db)
-    for turn in range(jobs.MOST_FAILURES):
+    for turn in range(attempts.MOST_FAILURES):
         assert status(db, job) == "queued", turn
-        jobs.interrupted(db, *claim(db), ERROR)
+        attempts.interrupted(db, *claim(db), ERROR)
     row = jobs.find(db, job)
     assert row is not None
     assert (row.status, row.error) == ("failed", ERROR)
@@ -132,31 +132,31 @@ def test_a_job_whose_trainer_dies_too_often_fails_with_the_reason(db: sa.Connect
 
 def test_progress_forgives_earlier_failures(db: sa.Connection) -> None:
     job = submit(db)
-    for _ in range(3 * jobs.MOST_FAILURES):
+    for _ in range(3 * attempts.MOST_FAILURES):
         _, attempt = claim(db)
-        assert jobs.save_checkpoint(db, job, attempt, 1, b"state")
-        jobs.interrupted(db, job, attempt, ERROR)
+        assert attempts.save_checkpoint(db, job, attempt, 1, b"state")
+        attempts.interrupted(db, job, attempt, ERROR)
         assert status(db, job) == "queued"
 
 
 def test_a_checkpoint_is_the_last_one_until_the_job_ends(db: sa.Connection) -> None:
     job = submit(db)
-    assert jobs.load_checkpoint(db, job) is None
+    assert attempts.load_checkpoint(db, job) is None
     _, attempt = claim(db)
     for epoch, content in ((1, b"first"), (2, b"second")):
-        jobs.save_checkpoint(db, job, attempt, epoch, content)
-        assert jobs.load_checkpoint(db, job) == content
+        attempts.save_checkpoint(db, job, attempt, epoch, content)
+        assert attempts.load_checkpoint(db, job) == content
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_a_job_that_has_ended_keeps_its_history_and_no_checkpoint(db: sa.Connection, end: str) -> None:
     job = submit(db)
     _, attempt = claim(db)
-    jobs.record_epoch(db, job, attempt, record(1))
-    jobs.save_checkpoint(db, job, attempt, 1, b"state")
+    attempts.record_epoch(db, job, attempt, record(1))
+    attempts.save_checkpoint(db, job, attempt, 1, b"state")
     ENDS[end](db, job, attempt)
     assert status(db, job) == end
-    assert jobs.load_checkpoint(db, job) is None
+    assert attempts.load_checkpoint(db, job) is None
     assert jobs.history(db, job) == [record(1)]
     assert not jobs.cancel(db, job)
 
@@ -165,10 +165,10 @@ def test_a_run_that_starts_again_writes_its_history_anew_from_there(db: sa.Conne
     job = submit(db)
     _, attempt = claim(db)
     for epoch in (1, 2, 3, 4):
-        jobs.record_epoch(db, job, attempt, record(epoch))
-    jobs.interrupted(db, job, attempt, ERROR)
+        attempts.record_epoch(db, job, attempt, record(epoch))
+    attempts.interrupted(db, job, attempt, ERROR)
     _, attempt = claim(db)
-    jobs.record_epoch(db, job, attempt, record(2, train_loss=0.7))
+    attempts.record_epoch(db, job, attempt, record(2, train_loss=0.7))
     assert jobs.history(db, job) == [record(1), record(2, train_loss=0.7)]
     row = jobs.find(db, job)
     assert row is not None
@@ -178,8 +178,8 @@ def test_a_run_that_starts_again_writes_its_history_anew_from_there(db: sa.Conne
 def test_the_figures_of_a_job_that_succeeded_have_the_test_accuracy_too(db: sa.Connection) -> None:
     job = submit(db)
     _, attempt = claim(db)
-    jobs.record_epoch(db, job, attempt, record(1))
-    jobs.succeed(db, job, attempt, 7, 0.875, PROMOTION)
+    attempts.record_epoch(db, job, attempt, record(1))
+    attempts.succeed(db, job, attempt, 7, 0.875, PROMOTION)
     row = jobs.find(db, job)
     assert row is not None
     assert (row.metrics, row.version, row.promotion) == ({**record(1), "test_accuracy": 0.875}, 7, PROMOTION)

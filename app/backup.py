@@ -1,0 +1,29 @@
+"""python -m app.backup FILE.db: copy the whole database, SQLite or PostgreSQL, into one new SQLite file, while the service runs.
+
+To go back to it: ROOKIE_DATABASE_URL=sqlite:///FILE.db, or put it in place of rookie.db in a stopped service's ROOKIE_STATE_DIR.
+"""
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from app.settings import Settings, SettingsError
+from app.store import Store, StoreError
+
+
+def main(arguments: list[str]) -> None:
+    """Copy, and say how much; a refusal is one line."""
+    if len(arguments) != 1:
+        sys.exit("usage: python -m app.backup FILE.db")
+    target = Path(arguments[0])
+    try:
+        with closing(Store(Settings.from_environ(os.environ).store_url)) as store:
+            rows = store.backup(target)
+    except (SettingsError, StoreError) as error:
+        sys.exit(f"rookie: {error}")
+    print(f"{target}: {rows} rows of {store.shown_url}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

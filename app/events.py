@@ -1,0 +1,103 @@
+"""Event streams: what happens to a job, told to all who follow it. Followers share one reading of the database and never hold it up."""
+
+import asyncio
+import contextlib
+from bisect import bisect_right
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from starlette.concurrency import run_in_threadpool
+
+from app.errors import UnavailableError
+from app.store import Row, Store, events
+
+HEARTBEAT_SECONDS = 15.0  # proxies close a connection that is silent for long
+
+
+@dataclass
+class _Feed:
+    """A followed job's events so far, in order."""
+
+    events: list[Row] = field(default_factory=list)
+    followers: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def last_id(self) -> int:
+        return self.events[-1].id if self.events else 0
+
+    def tell(self) -> None:
+        """Wake everyone who waits, and let the next ones wait anew."""
+        self.news.set()
+        self.news = asyncio.Event()
+
+
+class EventHub:
+    """One per serving process; lives on the event loop."""
+
+    def __init__(self, store: Store, most_followers: int) -> None:
+        self._store, self._most = store, most_followers
+        self._feeds: dict[int, _Feed] = {}
+        self._closed = False
+
+    @asynccontextmanager
+    async def follow(self, job: int, after: int) -> AsyncIterator[AsyncIterator[Row | None]]:
+        """A job's events with a number above `after`, up to its `done`; None says now and then that the stream lives.
+
+        Raises UnavailableError where too many follow already.
+        """
+        if self._closed or sum(feed.followers for feed in self._feeds.values()) >= self._most:
+            raise UnavailableError(f"{self._most} event streams are open, which is the limit; ask /train/{job} instead", 5)
+        feed = self._feeds.setdefault(job, _Feed())
+        feed.followers += 1
+        try:
+            await self._read(job, feed)
+            yield self._events(feed, after)
+        finally:
+            feed.followers -= 1
+            if not feed.followers:
+                del self._feeds[job]
+
+    async def refresh(self) -> None:
+        """Tell followers what is new in the database."""
+        for job, feed in list(self._feeds.items()):
+            await self._read(job, feed)
+
+    def close(self) -> None:
+        """End every stream: the service stops."""
+        self._closed = True
+        for feed in self._feeds.values():
+            feed.tell()
+
+    async def _read(self, job: int, feed: _Feed) -> None:
+        last = feed.last_id
+        rows = await run_in_threadpool(self._fetch, job, last)
+        if rows and feed.last_id == last:  # another reading may have come first
+            feed.events.extend(rows)
+            feed.tell()
+
+    def _fetch(self, job: int, last: int) -> list[Row]:
+        with self._store.read() as db:
+            return events.after(db, job, last)
+
+    async def _events(self, feed: _Feed, after: int) -> AsyncIterator[Row | None]:
+        place = bisect_right([event.id for event in feed.events], after)
+        if place and place == len(feed.events) and feed.events[-1].kind == "done":
+            place -= 1  # a client that comes back for more of an ended job hears once more that it ended
+        while not self._closed:
+            news = feed.news
+            for event in feed.events[place:]:
+                yield event
+                if event.kind == "done":
+                    return
+                place += 1
+            if place == len(feed.events) and not await _comes(news):
+                yield None
+
+
+async def _comes(news: asyncio.Event) -> bool:
+    """Whether there is news before it is time for a sign of life."""
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(news.wait(), HEARTBEAT_SECONDS)
+    return False

@@ -1,0 +1,89 @@
+"""Score a model that came from outside, in a process of its own: python -m app.jobs.scoring PROMOTE < FILE.npz.
+
+What an uploaded card says of its own accuracy counts for nothing. The service's process neither loads the dataset nor computes on it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import ConflictError, UnavailableError
+from app.jobs.dispatch import trainer_environ
+from app.jobs.promotion import Gate
+from app.jobs.trainer import NICENESS
+from app.settings import Settings
+from app.store import Store
+from model_core import Recipe, artifact, card, data
+from model_core.data import LabelledImages
+from model_core.errors import DataError
+
+TIMEOUT_SECONDS = 60.0
+
+
+_turn = threading.Lock()  # one at a time in each serving process: scoring takes a core for seconds
+
+
+@dataclass(frozen=True)
+class Score:
+    """A card's figures as measured here, the version that the model was compared with, and whether it is to serve."""
+
+    metrics: dict[str, Any]
+    compared_with: int | None
+    promotion: dict[str, Any]
+
+
+def score_in_process(settings: Settings, content: bytes, promote: str) -> Score:
+    """Score a checked weights file beside the serving model. Blocks. Raises ConflictError where there is no dataset to score on."""
+    if not _turn.acquire(blocking=False):
+        raise UnavailableError("another model is being scored; send this one again when that is done", 5)
+    try:
+        answer = _run(settings, content, promote)
+    finally:
+        _turn.release()
+    if "error" in answer:
+        raise ConflictError(f"the model cannot be scored: {answer['error']}")
+    return Score(**answer)
+
+
+def _run(settings: Settings, content: bytes, promote: str) -> Mapping[str, Any]:
+    """What the scoring process prints."""
+    command, environ = [sys.executable, "-m", "app.jobs.scoring", promote], trainer_environ(settings, os.environ)
+    try:
+        done = subprocess.run(command, input=content, env=environ, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS, check=True)
+    except subprocess.TimeoutExpired as error:
+        raise UnavailableError(f"scoring the model took more than {TIMEOUT_SECONDS:g} s; the service is busy", 30) from error
+    except subprocess.CalledProcessError as error:
+        raise UnavailableError(f"the scoring process ended with code {error.returncode}; the service's log says more", 5) from error
+    answer: Mapping[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def main(promote: str) -> None:
+    """Read a weights file, print its score as JSON."""
+    os.nice(NICENESS)
+    settings = Settings.from_environ(os.environ)
+    try:
+        print(json.dumps(score(settings, sys.stdin.buffer.read(), promote).__dict__))  # noqa: T201
+    except DataError as error:
+        print(json.dumps({"error": str(error)}))  # noqa: T201
+
+
+def score(settings: Settings, content: bytes, promote: str) -> Score:
+    """Measure the model on validation and test images, and the serving one on validation images."""
+    model = artifact.from_bytes(content, "the upload")
+    images = data.load_training(settings.data_dir)
+    gate = Gate(Store(settings.store_url), promote, images)
+    gate.score_current()
+    accuracy = card.evaluate(model, LabelledImages(images.validation_images, images.validation_labels)).accuracy
+    recipe = Recipe.from_record(model.card["recipe"])
+    figures = card.test_metrics(model, recipe, images, data.load_test(settings.data_dir))
+    return Score({"validation_accuracy": accuracy, **figures}, gate.current, gate.judge(accuracy))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""Faults, for real: processes are killed, databases locked, disks filled. docs/reliability.md lists what was seen."""

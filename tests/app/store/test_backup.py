@@ -1,0 +1,99 @@
+"""python -m app.backup: one state of the whole database in one new SQLite file, from either kind."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app import backup
+from app.store import Store, StoreError, attempts, jobs, models, schema
+from app.store.schema import meta
+from model_core import artifact
+from tests.support import tiny
+
+CONTENT = artifact.to_bytes(tiny.model())
+
+
+def fill(store: Store) -> None:
+    """A model that serves, and a job with an epoch and a checkpoint."""
+    with store.write() as db:
+        models.activate(db, models.add(db, tiny.model(), CONTENT, "shipped"), "a test")
+        job = jobs.submit(db, tiny.RECIPE.as_record(), "always", "a key", "a digest")
+        assert jobs.claim(db, slots=1)
+        attempts.record_epoch(db, job, 1, {"epoch": 1, "seconds": 0.5})
+        attempts.save_checkpoint(db, job, 1, 1, b"state")
+
+
+def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    with store.read() as db:
+        return {table.name: [tuple(row) for row in db.execute(sa.select(table))] for table in schema.metadata.sorted_tables}
+
+
+def test_a_backup_holds_what_the_database_holds_and_can_take_its_place(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    rows = store.backup(tmp_path / "copy.db")
+    with closing(Store(f"sqlite:///{tmp_path / 'copy.db'}")) as copy:
+        copy.prepare()
+        assert everything(copy) == everything(store)
+        assert rows == sum(map(len, everything(store).values())) > 7
+        with copy.write() as db:
+            assert jobs.submit(db, {}, "never") == 2
+            assert models.add(db, tiny.model(), CONTENT, "uploaded") == 2
+    assert [path.name for path in tmp_path.glob("copy*")] == ["copy.db"]
+
+
+def test_a_backup_is_one_state_while_others_write(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store)
+    before = everything(store)
+    prepare = Store.prepare
+
+    def prepare_while_others_write(copy: Store) -> None:
+        prepare(copy)
+        with store.write() as db:
+            jobs.submit(db, {}, "never")
+
+    monkeypatch.setattr(Store, "prepare", prepare_while_others_write)
+    store.backup(tmp_path / "copy.db")
+    monkeypatch.undo()
+    with closing(Store(f"sqlite:///{tmp_path / 'copy.db'}")) as copy:
+        assert everything(copy) == before
+
+
+def test_a_file_that_is_there_is_not_written_over(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_text("mine")
+    with pytest.raises(StoreError, match="exists already"):
+        store.backup(tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_text() == "mine"
+
+
+def test_a_database_that_is_not_up_to_date_is_not_touched(store: Store, tmp_path: Path) -> None:
+    with store.write() as db:
+        db.execute(meta.update().values(value="1"))
+    with pytest.raises(StoreError, match=r"has schema 1.*start the service once"):
+        store.backup(tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_the_command_copies_and_says_how_much(
+    store: Store, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(store)
+    monkeypatch.setenv("ROOKIE_DATABASE_URL", database_url)
+    backup.main([str(tmp_path / "copy.db")])
+    assert f"{tmp_path / 'copy.db'}: 9 rows of {database_url}" in capsys.readouterr().out
+    assert (tmp_path / "copy.db").stat().st_size > len(CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [([], "usage:"), (["a.db", "b.db"], "usage:"), (["copy.db"], "has no tables of Rookie's"), (["/proc/nowhere/copy.db"], "nowhere")],
+)
+def test_the_command_refuses_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROOKIE_STATE_DIR", str(tmp_path))
+    with pytest.raises(SystemExit) as end:
+        backup.main(arguments)
+    assert words in str(end.value.code)
+    assert "\n" not in str(end.value.code)
+    assert not list(tmp_path.glob("copy*"))
