@@ -25,6 +25,7 @@ from app.watcher import Watcher, load_current
 from model_core import artifact
 from model_core.errors import ArtifactError
 
+PHOTO_PLACES = 2  # photographs that are decoded at the same time: each may take a few hundred megabytes
 log = logging.getLogger("rookie")
 
 
@@ -40,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
+    app.state.photo_places = asyncio.Semaphore(PHOTO_PLACES)
     for routes in (predict, weights, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
