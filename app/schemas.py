@@ -37,6 +37,7 @@ class Prediction(BaseModel):
     index: int = Field(description="number of the class, 0 to 9")
     confidence: float = Field(description="probability of the label, 0 to 1")
     probabilities: dict[str, float] = Field(description="probability of each class by name, 0 to 1")
+    unfamiliar: bool | None = Field(description="whether the picture is like nothing in training; null where the model's card cannot say")
     model: ServedModel
     prepared: Preparation | None = Field(default=None, description="only with prepare=photo")
 
