@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from app import images, photo, uploads
-from app.schemas import Preparation
+from app.schemas import Prediction, Preparation
 
 PrepareQuery = Annotated[
     Literal["photo"] | None, Query(description="photo: any size and ground, prepared as the dataset's pictures were; up to 16 MiB")
@@ -36,6 +36,11 @@ async def _read(request: Request, prepare: PrepareQuery = None, picture: Picture
 
 
 IncomingDep = Annotated[Incoming, Depends(_read)]
+
+
+def with_preparation(prediction: Prediction, incoming: Incoming) -> Prediction:
+    """The answer, with what was done to its picture where something was."""
+    return prediction.model_copy(update={"prepared": incoming.preparation}) if incoming.preparation else prediction
 
 
 def _as_told(prepared: photo.Prepared, picture: bool) -> Preparation:

@@ -25,6 +25,12 @@ class Served:
         """What tells a picture that is like nothing in training; None where the model's card is of a time before."""
         return Familiarity.from_card(self.model.card)
 
+    def classify(self, images: NDArray[np.uint8]) -> list[Prediction]:
+        """One answer for each of images (N, 28, 28) uint8, in order."""
+        probabilities = self.model.predict_proba(images)
+        unfamiliar = [None] * len(images) if self.familiarity is None else self.familiarity.is_unfamiliar(images).tolist()
+        return [_prediction(row, flag, self) for row, flag in zip(probabilities, unfamiliar, strict=True)]
+
 
 class Predictor:
     """Answers with the current model; `swap` replaces it between two batches."""
@@ -43,10 +49,7 @@ class Predictor:
 
     def classify(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """One answer for each of images (N, 28, 28) uint8, in order, all by the same model version."""
-        served = self._served
-        probabilities = served.model.predict_proba(images)
-        unfamiliar = [None] * len(images) if served.familiarity is None else served.familiarity.is_unfamiliar(images).tolist()
-        return [_prediction(row, flag, served) for row, flag in zip(probabilities, unfamiliar, strict=True)]
+        return self._served.classify(images)
 
 
 def _prediction(probabilities: NDArray[np.float32], unfamiliar: bool | None, served: Served) -> Prediction:

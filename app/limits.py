@@ -8,8 +8,8 @@ from app import errors
 from app.errors import TooLargeError
 
 DEFAULT_BODY_BYTES = 64 * 2**10
-BODY_BYTES = {"/predict": 2**20, "/models": 16 * 2**20}
-PHOTO_BYTES = {"/predict": 16 * 2**20}  # with ?prepare=photo
+BODY_BYTES = {"/predict": 2**20, "/explain": 2**20, "/models": 16 * 2**20}
+PHOTO_BYTES = {"/predict": 16 * 2**20, "/explain": 16 * 2**20}  # with ?prepare=photo
 
 
 class BodyLimit:

@@ -16,8 +16,8 @@ from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.limits import BodyLimit
+from app.routes import explain, operations, predict, train, weights
 from app.routes import models as model_routes
-from app.routes import operations, predict, train, weights
 from app.schemas import Problem
 from app.settings import Settings
 from app.store import Store, models
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.photo_places = asyncio.Semaphore(PHOTO_PLACES)
-    for routes in (predict, weights, train, model_routes, operations):
+    for routes in (predict, explain, weights, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
     errors.install(app)

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from app import uploads
 from app.dependencies import PredictorDep
-from app.incoming import IncomingDep
+from app.incoming import IncomingDep, with_preparation
 from app.schemas import Prediction, Problem
 
 router = APIRouter(tags=["predict"])
@@ -21,5 +21,4 @@ async def predict(incoming: IncomingDep, predictor: PredictorDep) -> Prediction:
 
     It comes as multipart part `file` or as the body itself (image/*).
     """
-    prediction = predictor.classify(incoming.pixels[None])[0]
-    return prediction.model_copy(update={"prepared": incoming.preparation}) if incoming.preparation else prediction
+    return with_preparation(predictor.classify(incoming.pixels[None])[0], incoming)

@@ -68,7 +68,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_upload_is_no_error_of_ours(po
 
 
 @pytest.mark.parametrize("query", ["", "prepare=photo"])
-@pytest.mark.parametrize("path", ["/predict", "/train", "/nowhere"])
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/train", "/nowhere"])
 def test_each_route_has_its_own_limit(client: TestClient, path: str, query: str) -> None:
     most = most_bytes(path, query)
     headers = {"Content-Type": "image/png"}
