@@ -16,7 +16,8 @@ from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.limits import BodyLimit
-from app.routes import explain, operations, predict, train, weights
+from app.policy import Policy
+from app.routes import explain, operations, predict, recipes, samples, train, weights
 from app.routes import models as model_routes
 from app.schemas import Problem
 from app.settings import Settings
@@ -42,12 +43,13 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.photo_places = asyncio.Semaphore(PHOTO_PLACES)
-    for routes in (predict, explain, weights, train, model_routes, operations):
+    for routes in (predict, explain, samples, weights, recipes, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
     errors.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Doors, settings=settings)
+    app.add_middleware(Policy)
     return app
 
 

@@ -57,3 +57,8 @@ def strongest(values: Array, count: int) -> NDArray[np.intp]:
     """Indices of the `count` values (N,) furthest from 0, largest first; what is 0 does not count."""
     order = np.argsort(-np.abs(values), kind="stable")[:count]
     return np.asarray(order[values[order] != 0])
+
+
+def speaks_for(p: Parameters, unit: int) -> Array:
+    """What a first-layer unit adds to each class, (10,), where no ReLU stops it: its row of W2 W3. The sign of a rule, not of a picture."""
+    return np.asarray(p.w2[unit] @ p.w3)

@@ -54,3 +54,8 @@ def test_the_hidden_units_and_the_biases_sum_to_the_logits() -> None:
 def test_the_strongest_values_come_first_and_zeros_never() -> None:
     assert explain.strongest(np.array([0.0, -3, 1, 2, 0]), 2).tolist() == [1, 3]
     assert explain.strongest(np.array([0.0, -3, 1, 2, 0]), 9).tolist() == [1, 3, 2]
+
+
+def test_a_unit_speaks_for_the_classes_of_its_row_of_the_later_matrices() -> None:
+    p, _ = a_network(12)
+    assert explain.speaks_for(p, 7) == pytest.approx((p.w2 @ p.w3)[7])
