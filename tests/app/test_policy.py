@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-PATHS = ("/", "/static/style.css", "/models", "/nowhere", "/weights/w3.png", "/docs/assets/swagger-ui.css")
+PATHS = ("/", "/static/css/base.css", "/models", "/nowhere", "/weights/w3.png", "/docs/assets/swagger-ui.css")
 
 
 def directives(client: TestClient, path: str) -> dict[str, str]:
