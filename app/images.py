@@ -1,8 +1,10 @@
-"""Uploaded bytes -> (28, 28) uint8, and pictures -> PNG bytes. The only module that knows Pillow."""
+"""Uploaded bytes -> (28, 28) uint8, and pictures -> PNG bytes. With photo.py the only module that knows Pillow."""
 
 import io
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +23,32 @@ def decode(content: bytes) -> NDArray[np.uint8]:
     Raises NotAnImageError, WrongSizeError, TooLargeError or UnreadableImageError. The size is judged by the header,
     before a pixel is decoded.
     """
+    image = open_picture(content)
+    _check_size(image)
+    with reading(image):
+        check_frames(image)
+        return _to_grey(image)
+
+
+def open_picture(content: bytes) -> Image.Image:
+    """The picture in an uploaded file, of which only the header has been read."""
     if not content:
-        raise NotAnImageError("the upload is empty; send a 28 x 28 picture")
+        raise NotAnImageError("the upload is empty; send a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            return Image.open(io.BytesIO(content), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooLargeError(f"the picture claims more pixels than any that we open ({error}); send one of 28 x 28") from error
+        raise TooLargeError(f"the picture claims more pixels than any that we open ({error}); send a smaller one") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise NotAnImageError(f"the upload is not a picture; send one as {', '.join(FORMATS)}") from error
-    _check_size(image)
+
+
+@contextmanager
+def reading(image: Image.Image) -> Iterator[None]:
+    """Whatever decoding `image` meets is UnreadableImageError."""
     try:
-        _check_frames(image)
-        return _to_grey(image)
+        yield
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError) as error:
         raise UnreadableImageError(f"the {image.format} picture is cut short or damaged ({error})") from error
 
@@ -42,12 +56,15 @@ def decode(content: bytes) -> NDArray[np.uint8]:
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise TooLargeError(f"the picture claims {width} x {height} pixels; send one of {SIDE} x {SIDE}")
+        raise TooLargeError(
+            f"the picture claims {width} x {height} pixels; send one of {SIDE} x {SIDE}, or any photograph to ?prepare=photo"
+        )
     if (width, height) != (SIDE, SIDE):
-        raise WrongSizeError(f"the picture is {width} x {height} pixels; send one of {SIDE} x {SIDE}")
+        raise WrongSizeError(f"the picture is {width} x {height} pixels; send one of {SIDE} x {SIDE}, or any to ?prepare=photo")
 
 
-def _check_frames(image: Image.Image) -> None:
+def check_frames(image: Image.Image) -> None:
+    """Refuse an animation: which of its pictures is meant?"""
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise UnreadableImageError(f"the {image.format} picture is animated, with {frames} frames; send one picture")

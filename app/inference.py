@@ -1,6 +1,7 @@
 """What is served and how it answers. A batch takes one reference to Served, so no answer mixes two versions."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from app.schemas import Prediction, ServedModel
 from model_core import Model
 from model_core.data import CLASSES
+from model_core.familiarity import Familiarity
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,17 @@ class Served:
     version: int
     sha256: str
     model: Model
+
+    @cached_property
+    def familiarity(self) -> Familiarity | None:
+        """What tells a picture that is like nothing in training; None where the model's card is of a time before."""
+        return Familiarity.from_card(self.model.card)
+
+    def classify(self, images: NDArray[np.uint8]) -> list[Prediction]:
+        """One answer for each of images (N, 28, 28) uint8, in order."""
+        probabilities = self.model.predict_proba(images)
+        unfamiliar = [None] * len(images) if self.familiarity is None else self.familiarity.is_unfamiliar(images).tolist()
+        return [_prediction(row, flag, self) for row, flag in zip(probabilities, unfamiliar, strict=True)]
 
 
 class Predictor:
@@ -36,11 +49,10 @@ class Predictor:
 
     def classify(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """One answer for each of images (N, 28, 28) uint8, in order, all by the same model version."""
-        served = self._served
-        return [_prediction(row, served) for row in served.model.predict_proba(images)]
+        return self._served.classify(images)
 
 
-def _prediction(probabilities: NDArray[np.float32], served: Served) -> Prediction:
+def _prediction(probabilities: NDArray[np.float32], unfamiliar: bool | None, served: Served) -> Prediction:
     index = int(probabilities.argmax())
     values = probabilities.tolist()
     return Prediction(
@@ -48,5 +60,6 @@ def _prediction(probabilities: NDArray[np.float32], served: Served) -> Predictio
         index=index,
         confidence=values[index],
         probabilities=dict(zip(CLASSES, values, strict=True)),
+        unfamiliar=unfamiliar,
         model=ServedModel(version=served.version, sha256=served.sha256),
     )

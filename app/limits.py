@@ -1,12 +1,15 @@
 """How many bytes a body may have, by route, judged while they arrive."""
 
+from urllib.parse import parse_qs
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
 from app.errors import TooLargeError
 
 DEFAULT_BODY_BYTES = 64 * 2**10
-BODY_BYTES = {"/predict": 2**20, "/models": 16 * 2**20}
+BODY_BYTES = {"/predict": 2**20, "/explain": 2**20, "/models": 16 * 2**20}
+PHOTO_BYTES = {"/predict": 16 * 2**20, "/explain": 16 * 2**20}  # with ?prepare=photo
 
 
 class BodyLimit:
@@ -20,7 +23,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = BODY_BYTES.get(scope["path"], DEFAULT_BODY_BYTES)
+        most = most_bytes(scope["path"], scope["query_string"].decode("latin-1"))
         # Without a close the server would read the rest of the body, and throw it away.
         problem = TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes", {"Connection": "close"})
         if _announced_bytes(scope) > most:
@@ -37,6 +40,12 @@ class BodyLimit:
             return message
 
         await self._app(scope, counting_receive, send)
+
+
+def most_bytes(path: str, query: str) -> int:
+    """How long the body of a request may be."""
+    most = BODY_BYTES.get(path, DEFAULT_BODY_BYTES)
+    return PHOTO_BYTES.get(path, most) if parse_qs(query).get("prepare") == ["photo"] else most
 
 
 def _announced_bytes(scope: Scope) -> int:

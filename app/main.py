@@ -16,8 +16,9 @@ from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.limits import BodyLimit
+from app.policy import Policy
+from app.routes import explain, operations, predict, recipes, samples, train, weights
 from app.routes import models as model_routes
-from app.routes import operations, predict, train, weights
 from app.schemas import Problem
 from app.settings import Settings
 from app.store import Store, models
@@ -25,6 +26,7 @@ from app.watcher import Watcher, load_current
 from model_core import artifact
 from model_core.errors import ArtifactError
 
+PHOTO_PLACES = 2  # photographs that are decoded at the same time: each may take a few hundred megabytes
 log = logging.getLogger("rookie")
 
 
@@ -40,12 +42,14 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
-    for routes in (predict, weights, train, model_routes, operations):
+    app.state.photo_places = asyncio.Semaphore(PHOTO_PLACES)
+    for routes in (predict, explain, samples, weights, recipes, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
     errors.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Doors, settings=settings)
+    app.add_middleware(Policy)
     return app
 
 

@@ -20,6 +20,16 @@ class ServedModel(BaseModel):
     sha256: str = Field(description="digest of the weights file")
 
 
+class Preparation(BaseModel):
+    """What was done to a photograph."""
+
+    width: int = Field(description="of what came in, in pixels")
+    height: int
+    inverted: bool = Field(description="whether light and dark were exchanged, so that the garment is light on a dark ground")
+    steps: list[str] = Field(description="what was done, in order")
+    picture: str | None = Field(description="what the network sees, 28 x 28, as a data URL; null unless asked for")
+
+
 class Prediction(BaseModel):
     """A classified image."""
 
@@ -27,7 +37,9 @@ class Prediction(BaseModel):
     index: int = Field(description="number of the class, 0 to 9")
     confidence: float = Field(description="probability of the label, 0 to 1")
     probabilities: dict[str, float] = Field(description="probability of each class by name, 0 to 1")
+    unfamiliar: bool | None = Field(description="whether the picture is like nothing in training; null where the model's card cannot say")
     model: ServedModel
+    prepared: Preparation | None = Field(default=None, description="only with prepare=photo")
 
 
 class Problem(BaseModel):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -88,10 +89,15 @@ class Watcher:
 
 
 def load_current(store: Store) -> Served:
-    """The current version, from the database. Raises NoModelError or ArtifactError."""
+    """The current version, from the database, with the card that stands there. Raises NoModelError or ArtifactError.
+
+    An uploaded file's own card says what its sender wrote; the database's was measured here.
+    """
     with store.read() as db:
         version = models.current_version(db)
+        row = None if version is None else models.find(db, version)
         content = None if version is None else models.weights(db, version)
-    if version is None or content is None:
+    if version is None or row is None or content is None:
         raise NoModelError("the database has no current model version")
-    return Served(version, artifact.sha256(content), artifact.from_bytes(content, f"version {version}"))
+    model = artifact.from_bytes(content, f"version {version}")
+    return Served(version, row.sha256, dataclasses.replace(model, card=row.card))

@@ -136,5 +136,7 @@ def picture(name: str) -> Image.Image:
 
 
 if __name__ == "__main__":
+    here = Path(__file__).parent
     for garment in GARMENTS:
-        picture(garment).save(Path(__file__).parent / f"{garment}.png")
+        for folder in (here, here.parent / "app/static/examples"):  # the page brings its own copies
+            picture(garment).save(folder / f"{garment}.png")

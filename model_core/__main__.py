@@ -1,4 +1,4 @@
-"""The command line: python -m model_core data | train | evaluate | card | search | report | record | reproduction."""
+"""The command line: python -m model_core data | train | evaluate | card | recard | search | report | record | reproduction."""
 
 import inspect
 import json
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import model_core
-from model_core import artifact, card, checkpoint, console, data, download, experiments, training
+from model_core import artifact, card, card_format, checkpoint, console, data, download, experiments, training
 from model_core.errors import ArtifactMissingError, RecipeError, RookieError
 from model_core.recipe import FIELDS, PRESETS, Recipe
 from model_core.training import State
@@ -138,6 +138,17 @@ def evaluate(
         "labels": [data.CLASSES[k] for k in evaluation.predicted],
     }
     print(json.dumps(record))
+
+
+@app.command()
+def recard(path: _ARTIFACT) -> None:
+    """Measure a weights file anew and write the figures into its card. The weights stay as they are."""
+    folder = data.data_dir(os.environ)
+    model = artifact.load(path)
+    card_format.check(model.card, str(path))
+    measured = card.rescored(model, data.load_training(folder), data.load_test(folder))
+    digest = artifact.save(measured, path)
+    console.out.print(f"{path}: test {measured.card['metrics']['test_accuracy']:.2%}, sha256 {digest}")
 
 
 @app.command("card")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model_core import metrics, network
 from model_core.artifact import FORMAT, Model
 from model_core.data import CLASSES, LabelledImages, TrainingData
+from model_core.familiarity import Familiarity
 from model_core.preprocess import Standardizer, standardize_by_batch
 from model_core.recipe import Recipe
 from model_core.training import State, kept_parameters
@@ -58,21 +59,6 @@ def batch_statistics_accuracy(model: Model, test: LabelledImages, pixel_scale: f
     return right / len(test.images)
 
 
-def test_metrics(model: Model, recipe: Recipe, data: TrainingData, test: LabelledImages) -> dict[str, Any]:
-    """A card's figures of `model` on the test images."""
-    evaluation = evaluate(model, test)
-    by_batch = None
-    if recipe.standardize == "batch":
-        by_batch = batch_statistics_accuracy(model, test, float(Standardizer.fit(data.images, "scalar").std[0]))
-    return {
-        "test_accuracy": evaluation.accuracy,
-        "test_accuracy_batch_statistics": by_batch,
-        "ece": evaluation.calibration_error,
-        "per_class": evaluation.per_class(),
-        "confusion": evaluation.confusion.tolist(),
-    }
-
-
 def finish(
     recipe: Recipe,
     state: State,
@@ -86,13 +72,14 @@ def finish(
     """The model that a run keeps, scored on the test set, with its card."""
     standardizer = Standardizer.fit(data.images, recipe.standardize)
     model = Model(kept_parameters(state, recipe), standardizer, {})
+    scores = score(model, recipe, data, test)
     card = {
         "format": FORMAT,
         "classes": list(CLASSES),
         "recipe": recipe.as_record(),
         "seed": recipe.seed,
         "data": dict(file_hashes),
-        "metrics": {"validation_accuracy": state.best_accuracy, **test_metrics(model, recipe, data, test)},
+        "metrics": {"validation_accuracy": state.best_accuracy, **scores},
         "kept_epoch": state.best_epoch,
         "history": state.history,
         "created": created.isoformat(timespec="seconds"),
@@ -100,6 +87,30 @@ def finish(
         "environment": dict(environment),
     }
     return Model(model.parameters, standardizer, card)
+
+
+def score(model: Model, recipe: Recipe, data: TrainingData, test: LabelledImages) -> dict[str, Any]:
+    """A card's metrics, but for the validation accuracy, which training measured: what test and training images say of the model."""
+    evaluation = evaluate(model, test)
+    by_batch = None
+    if recipe.standardize == "batch":
+        by_batch = batch_statistics_accuracy(model, test, float(Standardizer.fit(data.images, "scalar").std[0]))
+    return {
+        "test_accuracy": evaluation.accuracy,
+        "test_accuracy_batch_statistics": by_batch,
+        "ece": evaluation.calibration_error,
+        "per_class": evaluation.per_class(),
+        "confusion": evaluation.confusion.tolist(),
+        "familiarity": Familiarity.fit(data.images, data.validation_images).as_record(),
+    }
+
+
+def rescored(model: Model, data: TrainingData, test: LabelledImages) -> Model:
+    """The same weights with the metrics that this version of Rookie measures; how they came about stays as it was."""
+    validation = evaluate(model, LabelledImages(data.validation_images, data.validation_labels))
+    scores = score(model, Recipe.from_record(model.card["recipe"]), data, test)
+    metrics = {**model.card["metrics"], "validation_accuracy": validation.accuracy, **scores}
+    return Model(model.parameters, model.standardizer, {**model.card, "metrics": metrics})
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -25,6 +25,11 @@ def test_a_picture_is_what_the_code_draws(picture: Path) -> None:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(draw.picture(picture.stem)))
 
 
+def test_the_page_has_the_same_pictures() -> None:
+    copies = sorted((garments.EXAMPLES.parent / "app/static/examples").glob("*.png"))
+    assert [(copy.name, copy.read_bytes()) for copy in copies] == [(each.name, each.read_bytes()) for each in garments.PICTURES]
+
+
 @pytest.mark.parametrize("picture", garments.PICTURES, ids=lambda picture: picture.stem)
 def test_the_shipped_model_labels_it_rightly_and_is_fairly_sure(picture: Path) -> None:
     with Image.open(picture) as image:

@@ -81,7 +81,7 @@ def score(settings: Settings, content: bytes, promote: str) -> Score:
     gate.score_current()
     accuracy = card.evaluate(model, LabelledImages(images.validation_images, images.validation_labels)).accuracy
     recipe = Recipe.from_record(model.card["recipe"])
-    figures = card.test_metrics(model, recipe, images, data.load_test(settings.data_dir))
+    figures = card.score(model, recipe, images, data.load_test(settings.data_dir))
     return Score({"validation_accuracy": accuracy, **figures}, gate.current, gate.judge(accuracy))
 
 

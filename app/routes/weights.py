@@ -4,16 +4,21 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 
 from app import images
 from app.dependencies import PredictorDep, StoreDep
 from app.errors import NotFoundError
 from app.inference import Predictor
+from app.schemas import Problem
 from app.store import Store, models
-from model_core import Model, artifact, visualize
+from model_core import Model, artifact, explain, visualize
+from model_core.data import CLASSES
 
 router = APIRouter(prefix="/weights", tags=["weights"], default_response_class=Response)
 
+SHOWN_FEEDS = 6
 Name = Literal["w1", "w1-pca", "w3", "combined"]
 Scale = Annotated[int, Query(ge=1, le=4, description="side in pixels of the square that shows one weight")]
 Normalize = Annotated[
@@ -52,6 +57,54 @@ def unit_picture(
 ) -> Response:
     """What one first-layer unit looks for: a 28 x 28 tile."""
     return _answer(request, store, predictor, version, ("w1", unit, scale, normalize))
+
+
+class Weight(BaseModel):
+    """A connection to a second-layer unit."""
+
+    unit: int
+    weight: float
+
+
+class UnitFacts(BaseModel):
+    """What one first-layer unit is for, whatever the picture."""
+
+    unit: int
+    units: int = Field(description="first-layer units that there are")
+    columns: int = Field(description="tiles in a row of the sheet /weights/w1.png")
+    gutter: int = Field(description="white pixels around each tile of the sheet, at scale 1")
+    version: int
+    picture: str
+    bias: float
+    feeds: list[Weight] = Field(description="the second-layer units that it reaches most strongly")
+    speaks_for: dict[str, float] = Field(description="what it adds to each class where no ReLU stops it: its row of W2 W3")
+
+
+@router.get("/w1/{unit}", response_class=JSONResponse, responses={404: {"model": Problem}})
+def unit_facts(
+    unit: Annotated[int, Path(ge=0, le=10**6, description="first-layer unit, from 0")],
+    store: StoreDep,
+    predictor: PredictorDep,
+    version: VersionQuery = None,
+) -> UnitFacts:
+    """What one first-layer unit feeds, and which classes it speaks for."""
+    served = predictor.served
+    wanted = served.version if version is None else version
+    p = (served.model if wanted == served.version else _load(store, wanted)).parameters
+    units = p.hidden[0]
+    if unit >= units:
+        raise NotFoundError(f"there is no unit {unit}; the first layer has units 0 to {units - 1}")
+    return UnitFacts(
+        unit=unit,
+        units=units,
+        columns=visualize.grid_columns(units),
+        gutter=visualize.GUTTER,
+        version=wanted,
+        picture=f"/weights/w1/{unit}.png?version={wanted}",
+        bias=float(p.b1[unit]),
+        feeds=[Weight(unit=int(k), weight=float(p.w2[unit, k])) for k in explain.strongest(p.w2[unit], SHOWN_FEEDS)],
+        speaks_for=dict(zip(CLASSES, explain.speaks_for(p, unit).tolist(), strict=True)),
+    )
 
 
 # Which picture: its name, the unit where it is of one alone, scale and colours.

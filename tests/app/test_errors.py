@@ -98,7 +98,7 @@ def test_a_crash_tells_nothing(crashing: TestClient) -> None:
         ("GET", "/predict", 405),
         ("DELETE", "/models/current", 405),
         ("POST", "/docs", 405),
-        ("POST", "/static/style.css", 405),
+        ("POST", "/static/css/base.css", 405),
         ("PATCH", "/train", 405),
         ("POST", "/predict", 415),
         ("PUT", "/models/current", 422),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from app.limits import BODY_BYTES, DEFAULT_BODY_BYTES
+from app.limits import most_bytes
 from app.settings import Settings
 from tests.support.service import free_port, server
 
@@ -67,20 +67,26 @@ def test_a_client_that_leaves_in_the_middle_of_its_upload_is_no_error_of_ours(po
         connection.sendall(head.encode() + b"\0" * 10)
 
 
-@pytest.mark.parametrize("path", ["/predict", "/train", "/nowhere"])
-def test_each_route_has_its_own_limit(client: TestClient, path: str) -> None:
-    most = BODY_BYTES.get(path, DEFAULT_BODY_BYTES)
+@pytest.mark.parametrize("query", ["", "prepare=photo"])
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/train", "/nowhere"])
+def test_each_route_has_its_own_limit(client: TestClient, path: str, query: str) -> None:
+    most = most_bytes(path, query)
     headers = {"Content-Type": "image/png"}
-    assert client.post(path, content=b"\0" * most, headers=headers).status_code != 413
-    answer = client.post(path, content=b"\0" * (most + 1), headers=headers)
+    assert client.post(f"{path}?{query}", content=b"\0" * most, headers=headers).status_code != 413
+    answer = client.post(f"{path}?{query}", content=b"\0" * (most + 1), headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
     assert f"{most} bytes that {path} takes" in answer.json()["detail"]
+
+
+def test_only_a_photograph_may_be_large() -> None:
+    assert most_bytes("/predict", "prepare=photo") == 16 * 2**20
+    assert {most_bytes("/predict", query) for query in ("", "prepare=", "prepare=photo&prepare=x", "picture=1", "%00=;")} == {2**20}
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "multipart/form-data; boundary=x", "application/json"])
 @pytest.mark.parametrize("path", ["/predict", "/train"])
 def test_a_body_of_unknown_length_is_counted_as_it_comes(client: TestClient, path: str, content_type: str) -> None:
-    most = BODY_BYTES.get(path, DEFAULT_BODY_BYTES)
+    most = most_bytes(path, "")
     start = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     blocks = (b"\0" * 2**14 for _ in range(most // 2**14 + 1))
 

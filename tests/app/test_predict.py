@@ -1,5 +1,6 @@
 """POST /predict: what comes in, what comes out, what is refused."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from starlette.testclient import TestClient
 
 import model_core
 from app import images
+from app.settings import Settings
 from model_core.data import CLASSES
 from tests.app.test_images import flipped
 from tests.support import tiny
 from tests.support.pictures import encode, grey, png_claiming
-from tests.support.service import digest_of
+from tests.support.service import client_of, digest_of
 
 PNG = encode(grey())
 
@@ -135,3 +137,18 @@ def test_a_png_with_flipped_bits_is_answered_or_refused_and_nothing_worse(client
 def test_a_png_cut_short_is_refused(client: TestClient) -> None:
     for length in range(0, len(PNG) - 24, 40):
         assert post(client, PNG[:length]).status_code in (415, 422), length
+
+
+def test_what_is_like_the_training_images_is_familiar_and_what_is_not_is_unfamiliar(client: TestClient) -> None:
+    images_and_flags = (tiny.test_images().images[0], False), (np.zeros((28, 28), np.uint8), True), (np.full((28, 28), 9, np.uint8), True)
+    for image, flag in images_and_flags:
+        assert post(client, images.encode_png(image)).json()["unfamiliar"] is flag
+
+
+def test_a_model_whose_card_cannot_say_says_nothing_of_familiarity(settings: Settings, tmp_path: Path) -> None:
+    whole = tiny.model()
+    metrics = {name: value for name, value in whole.card["metrics"].items() if name != "familiarity"}
+    path = tmp_path / "old.npz"
+    model_core.save(model_core.Model(whole.parameters, whole.standardizer, {**whole.card, "metrics": metrics}), path)
+    with client_of(dataclasses.replace(settings, model=path)) as client:
+        assert post(client, PNG).json()["unfamiliar"] is None

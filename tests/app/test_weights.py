@@ -110,3 +110,28 @@ def test_each_version_has_its_own_pictures(own_client: TestClient, settings: Set
     np.testing.assert_array_equal(others, visualize.w3(other.parameters))
     assert not np.array_equal(shown, others)
     assert digest_of(shipped)[:16] in own_client.get("/weights/w3.png").headers["ETag"]
+
+
+def test_a_unit_says_what_it_feeds_and_speaks_for(client: TestClient, shipped: Path) -> None:
+    p = model_core.load(shipped).parameters
+    facts = client.get("/weights/w1/3").json()
+    assert (facts["unit"], facts["units"], facts["version"]) == (3, 16, 1)
+    assert facts["bias"] == pytest.approx(float(p.b1[3]))
+    strengths = [abs(feed["weight"]) for feed in facts["feeds"]]
+    assert strengths == sorted(strengths, reverse=True)
+    assert strengths[0] == pytest.approx(float(np.abs(p.w2[3]).max()))
+    np.testing.assert_allclose(list(facts["speaks_for"].values()), (p.w2 @ p.w3)[3], atol=1e-5)
+    assert client.get(facts["picture"]).content == client.get("/weights/w1/3.png").content
+
+
+def test_a_units_tile_is_where_its_facts_say_in_the_sheet(client: TestClient) -> None:
+    facts = client.get("/weights/w1/6").json()
+    sheet, tile = (pixels(client.get(path).content) for path in ("/weights/w1.png?scale=1", "/weights/w1/6.png?scale=1"))
+    gutter, pitch = facts["gutter"], 28 + facts["gutter"]
+    top, left = gutter + 6 // facts["columns"] * pitch, gutter + 6 % facts["columns"] * pitch
+    np.testing.assert_array_equal(sheet[top : top + 28, left : left + 28], tile)
+
+
+@pytest.mark.parametrize("path", ["/weights/w1/16", "/weights/w1/-1", "/weights/w1/x", "/weights/w1/0?version=77", "/weights/w3/0"])
+def test_a_unit_that_there_is_not_is_not_found(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404

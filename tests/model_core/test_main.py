@@ -156,7 +156,7 @@ def test_missing_data_is_named_in_one_line_with_the_way_to_fetch_it(run: Run, tm
 
 
 def test_a_missing_weights_file_is_named_in_one_line_with_the_way_to_make_it(run: Run, tmp_path: Path) -> None:
-    for command in ("evaluate", "card"):
+    for command in ("evaluate", "card", "recard"):
         assert "python -m model_core train --out" in refusal(run(command, tmp_path / "none.npz"))
 
 
@@ -176,6 +176,20 @@ def test_evaluate_prints_accuracy_and_each_class(run: Run, weights: Path) -> Non
     outcome = run("evaluate", weights)
     assert f"accuracy {tiny.model().card['metrics']['test_accuracy']:.2%} on 100 images" in outcome.out
     assert all(name in outcome.out for name in data.CLASSES)
+
+
+def test_recard_measures_a_file_anew_and_leaves_its_weights(run: Run, tmp_path: Path) -> None:
+    whole, path = tiny.model(), tmp_path / "old.npz"
+    old = {**whole.card["metrics"], "test_accuracy": 0.1}
+    del old["familiarity"], old["confusion"]
+    artifact.save(artifact.Model(whole.parameters, whole.standardizer, {**whole.card, "metrics": old}), path)
+    outcome = run("recard", path)
+    assert outcome.code == 0
+    measured = artifact.load(path)
+    assert measured.card == json.loads(json.dumps(whole.card))
+    assert artifact.sha256(path.read_bytes()) in outcome.out
+    for before, after in zip(whole.parameters, measured.parameters, strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 def test_evaluate_as_json_has_the_label_of_each_test_image(run: Run, weights: Path) -> None:
@@ -299,4 +313,4 @@ def test_ctrl_c_while_an_epoch_is_being_recorded_keeps_the_one_before_it(run: Ru
 
 def test_the_module_runs_as_a_program_and_lists_its_commands() -> None:
     done = subprocess.run([sys.executable, "-m", "model_core", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert all(command in done.stdout for command in ("data", "train", "evaluate", "card"))
+    assert all(command in done.stdout for command in ("data", "train", "evaluate", "card", "recard"))

@@ -1,0 +1,54 @@
+"""The one picture that a request brings: read, and where `?prepare=photo` asks for it, prepared as the dataset's pictures were."""
+
+import base64
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from fastapi import Depends, Query, Request
+from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
+
+from app import images, photo, uploads
+from app.schemas import Prediction, Preparation
+
+PrepareQuery = Annotated[
+    Literal["photo"] | None, Query(description="photo: any size and ground, prepared as the dataset's pictures were; up to 16 MiB")
+]
+PictureQuery = Annotated[bool, Query(description="with prepare=photo: send the prepared picture back, as a data URL")]
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A picture as the network sees it, (28, 28) uint8, and what was done to it."""
+
+    pixels: NDArray[np.uint8]
+    preparation: Preparation | None
+
+
+async def _read(request: Request, prepare: PrepareQuery = None, picture: PictureQuery = False) -> Incoming:
+    content = await uploads.read_file(request)
+    if prepare is None:
+        return Incoming(images.decode(content), None)
+    async with request.app.state.photo_places:
+        prepared = await run_in_threadpool(photo.prepare, content)
+    return Incoming(prepared.pixels, _as_told(prepared, picture))
+
+
+IncomingDep = Annotated[Incoming, Depends(_read)]
+
+
+def with_preparation(prediction: Prediction, incoming: Incoming) -> Prediction:
+    """The answer, with what was done to its picture where something was."""
+    return prediction.model_copy(update={"prepared": incoming.preparation}) if incoming.preparation else prediction
+
+
+def _as_told(prepared: photo.Prepared, picture: bool) -> Preparation:
+    encoded = base64.b64encode(images.encode_png(prepared.pixels)).decode() if picture else None
+    return Preparation(
+        width=prepared.size[0],
+        height=prepared.size[1],
+        inverted=prepared.inverted,
+        steps=prepared.steps,
+        picture=encoded and f"data:image/png;base64,{encoded}",
+    )

@@ -1,0 +1,25 @@
+"""POST /explain: one image in, and out comes why it got its answer."""
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+
+from app import uploads
+from app.dependencies import PredictorDep
+from app.explanation import Explanation, explanation
+from app.incoming import IncomingDep, with_preparation
+from app.schemas import Problem
+
+router = APIRouter(tags=["predict"])
+
+
+@router.post(
+    "/explain",
+    openapi_extra=uploads.REQUEST_BODY,
+    responses={status: {"model": Problem} for status in (413, 415, 422)},
+    response_model_exclude_unset=True,
+)
+async def explain(incoming: IncomingDep, predictor: PredictorDep) -> Explanation:
+    """Classify one picture and say why: what each pixel adds to the winner and the runner-up, and the units that were most active."""
+    served = predictor.served
+    prediction = with_preparation(served.classify(incoming.pixels[None])[0], incoming)
+    return await run_in_threadpool(explanation, served, incoming.pixels, prediction)

@@ -1,0 +1,81 @@
+// Several pictures at once: a table, which can be saved.
+
+import { el, fill, scrolling, table } from "../dom.js";
+import { probability } from "../format.js";
+import { predict } from "./ask.js";
+
+const AT_ONCE = 3;
+
+export async function showTable(place, files, one, signal) {
+  const rows = files.map((file) => ({ file, prediction: null, error: null }));
+  let next = 0;
+  const work = async () => {
+    while (next < rows.length && !signal.aborted) {
+      const row = rows[next++];
+      await answer(row, signal);
+      if (!signal.aborted) draw(place, rows, one);
+    }
+  };
+  draw(place, rows, one);
+  place.scrollIntoView({ block: "nearest" });
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+async function answer(row, signal) {
+  row.error = null;
+  try {
+    row.prediction = await predict(row.file, signal);
+  } catch (error) {
+    row.error = error;
+  }
+}
+
+function draw(place, rows, one) {
+  const done = rows.filter((row) => row.prediction || row.error).length;
+  const failed = rows.filter((row) => row.error);
+  const again = async () => {
+    for (const row of failed) await answer(row);
+    draw(place, rows, one);
+  };
+  fill(
+    place,
+    el("h2", { role: "status" }, done < rows.length ? `${done} of ${rows.length} pictures` : `${rows.length} pictures`),
+    scrolling("Answers", table("", ["Picture", "Answer", "#Sure", "", ""], rows.map((row) => cells(row, one)))),
+    el(
+      "div", { class: "buttons" },
+      el("button", { type: "button", disabled: done < rows.length, on: { click: () => save(rows) } }, "Save as CSV"),
+      failed.length > 0 && el("button", { type: "button", on: { click: again } }, "Try the failed ones again"),
+    ),
+  );
+}
+
+function cells({ file, prediction, error }, one) {
+  if (error) return [file.name, el("span", { class: "danger" }, error.message), "", "", ""];
+  if (!prediction) return [file.name, "…", "", "", ""];
+  const look = el("button", { type: "button", class: "plain", on: { click: () => one(file, file.name) } }, "Why?");
+  return [file.name, prediction.label, probability(prediction.confidence), prediction.unfamiliar ? "unfamiliar" : "", look];
+}
+
+function save(rows) {
+  const link = el("a", { href: URL.createObjectURL(new Blob([csv(rows)], { type: "text/csv" })), download: "rookie.csv" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/** One line a picture, RFC 4180; a cell that a spreadsheet would take for a formula is made text. */
+export function csv(rows) {
+  const names = Object.keys(rows.find((row) => row.prediction)?.prediction.probabilities ?? {});
+  const lines = rows.map(({ file, prediction, error }) =>
+    prediction
+      ? [file.name, prediction.label, prediction.confidence, prediction.unfamiliar, prediction.model.version, "", ...names.map((name) => prediction.probabilities[name])]
+      : [file.name, "", "", "", "", error?.message ?? "", ...names.map(() => "")],
+  );
+  const head = ["file", "label", "confidence", "unfamiliar", "model_version", "error", ...names];
+  return [head, ...lines].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
+}
+
+function quoted(value) {
+  const text = String(value ?? "");
+  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

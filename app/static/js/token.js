@@ -1,0 +1,45 @@
+// The token that changes need where the service has one: asked for once, kept for this tab only.
+
+import { el } from "./dom.js";
+
+const KEY = "rookie-token";
+let asking = null;
+
+export function token() {
+  return sessionStorage.getItem(KEY);
+}
+
+/** Ask for the token in a dialog; whether one was given. Requests that fail meanwhile share the dialog. */
+export function askForToken(why) {
+  asking ??= ask(why).finally(() => (asking = null));
+  return asking;
+}
+
+function ask(why) {
+  const input = el("input", { id: "token", type: "password", autocomplete: "off", required: true });
+  const dialog = el(
+    "dialog", { "aria-labelledby": "token-title" },
+    el(
+      "form", { method: "dialog" },
+      el("h2", { id: "token-title" }, "This service asks for a token"),
+      el("p", {}, why),
+      el("label", { for: "token" }, "Token"),
+      input,
+      el(
+        "div", { class: "buttons" },
+        el("button", { class: "main", value: "given" }, "Go on"),
+        el("button", { value: "", formnovalidate: true }, "Cancel"),
+      ),
+      el("p", { class: "quiet" }, "It is kept until this tab is closed."),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      if (dialog.returnValue) sessionStorage.setItem(KEY, input.value.trim());
+      dialog.remove();
+      resolve(Boolean(dialog.returnValue));
+    });
+  });
+}
