@@ -4,16 +4,19 @@ PY := $(VENV)/bin/python
 OUT ?= state/trained.npz
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install check format train bench FORCE
+.PHONY: help serve test faults install check format train bench bench-latency FORCE
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 serve: $(VENV)/.runtime ## start the service on 127.0.0.1:8000 (ROOKIE_PORT=8080 make serve: on another port)
 	@exec $(PY) -m app
 
 test: $(VENV)/.dev ## run every test that can run here (ARGS="-k predict -x" goes to pytest)
 	$(PY) -m pytest $(ARGS)
+
+faults: $(VENV)/.dev ## kill processes, fill disks, lock databases: what docs/reliability.md lists (minutes; the longest: ARGS="-m soak")
+	$(PY) -m pytest -m faults $(ARGS)
 
 install: $(VENV)/.dev ## install everything into .venv, the tools for development too
 
@@ -32,6 +35,9 @@ train: $(VENV)/.runtime ## fetch the data and train (OUT=file.npz ARGS="--recipe
 
 bench: $(VENV)/.runtime ## time an epoch of training beside its bare matrix products (ARGS="--rounds 9")
 	$(PY) benchmarks/train_epoch.py $(ARGS)
+
+bench-latency: $(VENV)/.dev ## time predictions while nothing else happens, during activations and during training (ARGS="--rounds 5")
+	$(PY) benchmarks/latency.py $(ARGS)
 
 # The stamps say that .venv holds what pyproject.toml and constraints.txt ask for; with them in place nothing is asked of the network.
 # setuptools comes first, pinned like the rest, because pip would otherwise fetch the newest one to install this project.
