@@ -32,7 +32,7 @@ class Doors:
             try:
                 self._judge(request)
             except Problem as problem:
-                answer = errors.response(problem.document(), request.url.path, problem.headers)
+                answer = errors.response(problem.document(), scope, problem.headers)
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from model_core.errors import DataError, DivergenceError, RecipeError, RookieError
 
@@ -140,32 +141,33 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_crash)
 
 
-def response(problem: Mapping[str, Any], path: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """`problem` as the answer to a request for `path`."""
-    media_type = "application/json" if path.startswith("/v2") else "application/problem+json"
+def response(problem: Mapping[str, Any], scope: Scope, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """`problem` as the answer to the request of `scope`, which remembers its code for the log and the metrics."""
+    scope["rookie.problem"] = problem["code"]
+    media_type = "application/json" if scope["path"].startswith("/v2") else "application/problem+json"
     return JSONResponse(dict(problem), problem["status"], dict(headers or {}), media_type)
 
 
 def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (what it was registered for)
     if isinstance(error, Problem):
-        return response(error.document(), request.url.path, error.headers)
+        return response(error.document(), request.scope, error.headers)
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "-")
     detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}: {phrase.lower()}; /docs lists what there is"
-    return response(document(error.status_code, code, detail), request.url.path, error.headers)
+    return response(document(error.status_code, code, detail), request.scope, error.headers)
 
 
 def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     problem = _content_type_problem(request, error)
     if problem is not None:
-        return response(problem.document(), request.url.path)
+        return response(problem.document(), request.scope)
     # The values themselves stay out of the answer: they may be NaN, which is no JSON, or as long as the body.
     details = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()[:5])
     # A path that no number or name of ours could have leads nowhere, like one that none has.
     kind = NotFoundError if any(each["loc"][0] == "path" for each in error.errors()) else InvalidRequestError
-    return response(kind(details).document(), request.url.path)
+    return response(kind(details).document(), request.scope)
 
 
 def _content_type_problem(request: Request, error: RequestValidationError) -> Problem | None:
@@ -178,7 +180,7 @@ def _content_type_problem(request: Request, error: RequestValidationError) -> Pr
 
 
 def _on_recipe_error(request: Request, error: Exception) -> Response:
-    return response(InvalidRequestError(str(error)).document(), request.url.path)
+    return response(InvalidRequestError(str(error)).document(), request.scope)
 
 
 def _on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -192,4 +194,4 @@ def _on_database_trouble(request: Request, error: Exception) -> Response:
 
 
 def _on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 (the server logs it; the client learns nothing of it)
-    return response(Problem("the service met an error of its own; its log says more").document(), request.url.path)
+    return response(Problem("the service met an error of its own; its log says more").document(), request.scope)

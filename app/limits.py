@@ -24,7 +24,7 @@ class BodyLimit:
         # Without a close the server would read the rest of the body, and throw it away.
         problem = TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes", {"Connection": "close"})
         if _announced_bytes(scope) > most:
-            await errors.response(problem.document(), scope["path"], problem.headers)(scope, receive, send)
+            await errors.response(problem.document(), scope, problem.headers)(scope, receive, send)
             return
         arrived = 0
 

@@ -16,6 +16,9 @@ from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.limits import BodyLimit
+from app.logs import LineWriter
+from app.metrics import Meters
+from app.observer import Observer
 from app.routes import models as model_routes
 from app.routes import operations, predict, train, weights
 from app.schemas import Problem
@@ -40,12 +43,14 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
+    app.state.meters = Meters()
     for routes in (predict, weights, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
     errors.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Doors, settings=settings)
+    app.add_middleware(Observer, meters=app.state.meters, log=LineWriter() if settings.access_log else None)
     return app
 
 
@@ -60,7 +65,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     store = await run_in_threadpool(open_store, settings)
     app.state.store = store
-    app.state.predictor = Predictor(load_current(store))
+    app.state.predictor = Predictor(load_current(store), settings.queue_rows, app.state.meters)
     dispatcher = Dispatcher(store, settings, os.environ)
     app.state.hub = EventHub(store, settings.event_streams)
     app.state.watcher = Watcher(store, app.state.predictor, dispatcher, app.state.hub)
@@ -72,6 +77,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.watcher.stop()
         await watching
         await run_in_threadpool(dispatcher.stop)
+        app.state.predictor.close()
         store.close()
 
 

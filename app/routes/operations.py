@@ -4,12 +4,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import FileResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.staticfiles import StaticFiles
 
-from app.dependencies import PredictorDep, WatcherDep
+from app.dependencies import MetersDep, PredictorDep, StoreDep, WatcherDep
 from app.errors import UnavailableError
+from app.facts import Facts
 from app.schemas import Problem
 
 router = APIRouter(tags=["operations"])
@@ -29,6 +31,12 @@ async def ready(predictor: PredictorDep, watcher: WatcherDep) -> dict[str, Any]:
     if not watcher.is_fresh:
         raise UnavailableError("the database does not answer; predictions go on with the model in memory", retry_after_seconds=5)
     return {"ready": True, "model": {"version": predictor.served.version, "sha256": predictor.served.sha256}}
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(meters: MetersDep, store: StoreDep) -> Response:
+    """Counters, histograms and facts of all serving processes, for a Prometheus server."""
+    return Response(meters.exposition(Facts(store)), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/", include_in_schema=False)
