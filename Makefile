@@ -39,6 +39,12 @@ bench: $(VENV)/.runtime ## time an epoch of training beside its bare matrix prod
 bench-latency: $(VENV)/.dev ## time predictions while nothing else happens, during activations and during training (ARGS="--rounds 5")
 	$(PY) benchmarks/latency.py $(ARGS)
 
+# NVIDIA's client of the Open Inference Protocol, for the tests that speak it.
+.venv-conformance: tests/conformance/requirements.txt | $(VENV)/.dev
+	@$(PY) -m venv --clear $@
+	@$@/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
 # The stamps say that .venv holds what pyproject.toml and constraints.txt ask for; with them in place nothing is asked of the network.
 # setuptools comes first, pinned like the rest, because pip would otherwise fetch the newest one to install this project.
 $(VENV)/.runtime $(VENV)/.dev: pyproject.toml constraints.txt $(shell test -x $(PY) || echo FORCE)

@@ -10,11 +10,12 @@ from app import errors
 from app.errors import ForbiddenError, Problem, UnauthorizedError
 from app.settings import Settings
 
-PROBES = ("/livez", "/readyz")
+PROBES = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # Posts that change nothing. Whatever is not named here needs the token: a new route is closed until someone opens it.
-OPEN_POSTS = ("/predict",)
+OPEN_POSTS = ("/predict", "/v2/repository/index", "/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
+_OPEN = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", route) for route in OPEN_POSTS))
 
 
 class Doors:
@@ -47,7 +48,7 @@ class Doors:
         if request.method in SAFE_METHODS:
             return
         _refuse_other_sites(request, host)
-        if self._token and path not in OPEN_POSTS:
+        if self._token and not _OPEN.fullmatch(path):
             self._check_token(request.headers.get("authorization", ""))
 
     def _is_ours(self, host: str) -> bool:

@@ -4,7 +4,8 @@ Problem (an HTTPException, because Starlette turns anything else that is raised 
 ├── NotAnImageError 415         ├── WrongSizeError 422            ├── NotFoundError 404
 ├── UnsupportedBodyError 415    ├── InvalidRequestError 422       ├── ConflictError 409
 ├── UnreadableImageError 422    ├── TooLargeError 413             ├── UnauthorizedError 401
-└── UploadPartsError 422        └── ForbiddenError 403            └── UnavailableError 503
+├── UploadPartsError 422        ├── ForbiddenError 403            ├── UnavailableError 503
+└── InferenceError 400
 """
 
 import logging
@@ -73,6 +74,12 @@ class InvalidRequestError(Problem):
     """A field of a request is missing, unknown or out of bounds."""
 
     status, code = 422, "invalid-request"
+
+
+class InferenceError(Problem):
+    """A request of the Open Inference Protocol that makes no sense."""
+
+    status, code = 400, "invalid-inference"
 
 
 class TooLargeError(Problem):
@@ -190,7 +197,7 @@ def _on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG
 def _on_database_trouble(request: Request, error: Exception) -> Response:
     log.warning("%s %s: %s", request.method, request.url.path, error)
     problem = UnavailableError("the database is busy, full or away; predictions go on meanwhile", retry_after_seconds=5)
-    return response(problem.document(), request.url.path, problem.headers)
+    return response(problem.document(), request.scope, problem.headers)
 
 
 def _on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 (the server logs it; the client learns nothing of it)

@@ -6,7 +6,16 @@ from app import errors
 from app.errors import TooLargeError
 
 DEFAULT_BODY_BYTES = 64 * 2**10
+INFERENCE_BODY_BYTES = 64 * 2**20
 BODY_BYTES = {"/predict": 2**20, "/models": 16 * 2**20}
+MOST_ROWS = 16_384  # pictures of one request
+
+
+def most_bytes(path: str) -> int:
+    """How many bytes a body for `path` may have."""
+    if path.startswith("/v2/models/") and path.endswith("/infer"):
+        return INFERENCE_BODY_BYTES
+    return BODY_BYTES.get(path, DEFAULT_BODY_BYTES)
 
 
 class BodyLimit:
@@ -20,7 +29,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = BODY_BYTES.get(scope["path"], DEFAULT_BODY_BYTES)
+        most = most_bytes(scope["path"])
         # Without a close the server would read the rest of the body, and throw it away.
         problem = TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes", {"Connection": "close"})
         if _announced_bytes(scope) > most:

@@ -20,7 +20,7 @@ from app.logs import LineWriter
 from app.metrics import Meters
 from app.observer import Observer
 from app.routes import models as model_routes
-from app.routes import operations, predict, train, weights
+from app.routes import open_inference, operations, predict, train, weights
 from app.schemas import Problem
 from app.settings import Settings
 from app.store import Store, models
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.meters = Meters()
-    for routes in (predict, weights, train, model_routes, operations):
+    for routes in (predict, open_inference, weights, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
     errors.install(app)

@@ -13,10 +13,17 @@ from app.dependencies import MetersDep, PredictorDep, StoreDep, WatcherDep
 from app.errors import UnavailableError
 from app.facts import Facts
 from app.schemas import Problem
+from app.watcher import Watcher
 
 router = APIRouter(tags=["operations"])
 
 STATIC = Path(__file__).parent.parent / "static"
+
+
+def check_ready(watcher: Watcher) -> None:
+    """Raise UnavailableError unless the database answers; a model is loaded before anything is answered."""
+    if not watcher.is_fresh:
+        raise UnavailableError("the database does not answer; predictions go on with the model in memory", retry_after_seconds=5)
 
 
 @router.get("/livez")
@@ -28,8 +35,7 @@ async def live() -> dict[str, Any]:
 @router.get("/readyz", responses={503: {"model": Problem}})
 async def ready(predictor: PredictorDep, watcher: WatcherDep) -> dict[str, Any]:
     """A model is loaded and the database answers."""
-    if not watcher.is_fresh:
-        raise UnavailableError("the database does not answer; predictions go on with the model in memory", retry_after_seconds=5)
+    check_ready(watcher)
     return {"ready": True, "model": {"version": predictor.served.version, "sha256": predictor.served.sha256}}
 
 
