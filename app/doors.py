@@ -14,7 +14,13 @@ PROBES = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # Posts that change nothing. Whatever is not named here needs the token: a new route is closed until someone opens it.
-OPEN_POSTS = ("/predict", "/v2/repository/index", "/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
+OPEN_POSTS = (
+    "/predict",
+    "/predict/batch",
+    "/v2/repository/index",
+    "/v2/models/{model}/infer",
+    "/v2/models/{model}/versions/{version}/infer",
+)
 _OPEN = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", route) for route in OPEN_POSTS))
 
 

@@ -7,7 +7,7 @@ from app.errors import TooLargeError
 
 DEFAULT_BODY_BYTES = 64 * 2**10
 INFERENCE_BODY_BYTES = 64 * 2**20
-BODY_BYTES = {"/predict": 2**20, "/models": 16 * 2**20}
+BODY_BYTES = {"/predict": 2**20, "/predict/batch": INFERENCE_BODY_BYTES, "/models": 16 * 2**20}
 MOST_ROWS = 16_384  # pictures of one request
 
 

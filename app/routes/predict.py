@@ -1,10 +1,18 @@
-"""POST /predict: one image in, ten probabilities out."""
+"""POST /predict: one image in, ten probabilities out; POST /predict/batch: many."""
 
+from typing import Any
+
+import numpy as np
 from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
 
 from app import answers, images, uploads
 from app.dependencies import PredictorDep
-from app.schemas import Prediction, Problem
+from app.errors import Problem
+from app.inference import Answer
+from app.schemas import BatchPrediction, Prediction
+from app.schemas import Problem as ProblemDocument
 
 router = APIRouter(tags=["predict"])
 
@@ -13,10 +21,46 @@ router = APIRouter(tags=["predict"])
     "/predict",
     response_model=Prediction,
     openapi_extra=uploads.REQUEST_BODY,
-    responses={status: {"model": Problem} for status in (413, 415, 422, 503)},
+    responses={status: {"model": ProblemDocument} for status in (413, 415, 422, 503)},
 )
 async def predict(request: Request, predictor: PredictorDep) -> Response:
     """Classify one 28 x 28 picture: light garment on dark ground, as multipart part `file` or as the body itself (image/*)."""
     image = images.decode(await uploads.read_file(request))
     answer = await predictor.classify(image[None])
     return answers.json_response(answers.prediction(answer.probabilities[0], answer.served))
+
+
+@router.post(
+    "/predict/batch",
+    response_model=BatchPrediction,
+    openapi_extra=uploads.BATCH_BODY,
+    responses={status: {"model": ProblemDocument} for status in (413, 415, 422, 503)},
+)
+async def predict_batch(request: Request, predictor: PredictorDep) -> Response:
+    """Classify many pictures: parts named `files`, or an array (N, 28, 28) uint8 as numpy.save writes it. One bad file spoils no other."""
+    if uploads.media_type(request) in uploads.NPY_TYPES:
+        pixels = uploads.parse_npy(await request.body())
+        return await run_in_threadpool(_batch_response, [None] * len(pixels), await predictor.classify(pixels))
+    decoded = await run_in_threadpool(_decode_all, await uploads.read_files(request))
+    pictures = [picture for picture in decoded if not isinstance(picture, Problem)]
+    answer = await predictor.classify(np.stack(pictures)) if pictures else None
+    return await run_in_threadpool(_batch_response, [each if isinstance(each, Problem) else None for each in decoded], answer)
+
+
+def _decode_all(files: list[memoryview]) -> list[NDArray[np.uint8] | Problem]:
+    """Each file's picture, or what is wrong with it."""
+    return [_decode(file) for file in files]
+
+
+def _decode(file: memoryview) -> NDArray[np.uint8] | Problem:
+    try:
+        return images.decode(bytes(file))
+    except Problem as problem:
+        return problem
+
+
+def _batch_response(problems: list[Problem | None], answer: Answer | None) -> Response:
+    """Predictions in order, with the problems in their places."""
+    predicted = iter(answers.predictions(answer) if answer else [])
+    found: list[dict[str, Any]] = [next(predicted) if problem is None else problem.document() for problem in problems]
+    return answers.json_response({"predictions": found})
