@@ -35,6 +35,8 @@ class Served:
     def probabilities(self, rows: Pixels) -> NDArray[np.float32]:
         """Class probabilities (N, 10) of pixels (N, 784), 0..255."""
         x = self.model.standardizer.apply(rows)
+        if len(x) == 1:
+            return network.predict_one(self.model.parameters, x[0])[None].astype(np.float32, copy=False)
         return network.predict_proba(self.model.parameters, x).astype(np.float32, copy=False)
 
 

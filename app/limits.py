@@ -30,9 +30,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         most = most_bytes(scope["path"])
-        # Without a close the server would read the rest of the body, and throw it away.
-        problem = TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes", {"Connection": "close"})
         if _announced_bytes(scope) > most:
+            problem = _too_large(scope, most)
             await errors.response(problem.document(), scope, problem.headers)(scope, receive, send)
             return
         arrived = 0
@@ -42,12 +41,19 @@ class BodyLimit:
             message = await receive()
             arrived += len(message.get("body", b""))
             if arrived > most:
-                raise problem
+                raise _too_large(scope, most)
             return message
 
         await self._app(scope, counting_receive, send)
 
 
+def _too_large(scope: Scope, most: int) -> TooLargeError:
+    # Without a close the server would read the rest of the body, and throw it away.
+    return TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes", {"Connection": "close"})
+
+
 def _announced_bytes(scope: Scope) -> int:
-    text = dict(scope["headers"]).get(b"content-length", b"0")
-    return int(text) if text.isdigit() else 0
+    for name, text in scope["headers"]:
+        if name == b"content-length":
+            return int(text) if text.isdigit() else 0
+    return 0

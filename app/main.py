@@ -1,6 +1,7 @@
 """create_app(settings): the parts of the service, put together."""
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 import model_core
 from app import errors, shutdown
+from app.direct import DirectRoutes
 from app.doors import Doors
 from app.events import EventHub
 from app.inference import Predictor
@@ -41,6 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses={"4XX": {"model": Problem, "description": "a problem document that says what to change"}},
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # each request would be asked about; the observer notes it all
     )
     app.state.settings = settings
     app.state.meters = Meters()
@@ -48,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(routes.router)
     operations.mount_files(app)
     errors.install(app)
+    app.add_middleware(DirectRoutes)  # innermost: each one stands around those before it
     app.add_middleware(BodyLimit)
     app.add_middleware(Doors, settings=settings)
     app.add_middleware(Observer, meters=app.state.meters, log=LineWriter() if settings.access_log else None)
@@ -56,7 +60,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 def create_app_from_environ() -> FastAPI:
     """What each of uvicorn's processes calls."""
-    return create_app(Settings.from_environ(os.environ))
+    app = create_app(Settings.from_environ(os.environ))
+    gc.freeze()  # what is loaded now stays; a collection that walked over all of it would hold up a request for milliseconds
+    return app
 
 
 @asynccontextmanager
