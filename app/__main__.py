@@ -4,6 +4,9 @@ import os
 import signal
 import socket
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 # Before NumPy loads: one image is too little work to share, and idle BLAS threads would spin on the cores that the event loop needs.
@@ -12,7 +15,9 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import uvicorn  # noqa: E402
 
+from app import logs  # noqa: E402
 from app.main import open_store  # noqa: E402
+from app.metrics import FOLDER_VARIABLE  # noqa: E402
 from app.settings import Settings, SettingsError  # noqa: E402
 from app.store import StoreError  # noqa: E402
 from model_core.errors import RookieError  # noqa: E402
@@ -30,6 +35,11 @@ def main() -> None:
     except (SettingsError, StoreError, RookieError) as error:
         sys.exit(f"rookie: {error}")
     signal.signal(signal.SIGTERM, _leave)
+    with _shared_metrics(settings.workers):
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
     uvicorn.run(
         "app.main:create_app_from_environ",
         factory=True,
@@ -40,7 +50,20 @@ def main() -> None:
         server_header=False,
         proxy_headers=False,
         ws="none",
+        log_config=logs.CONFIGURATION,
+        access_log=False,
     )
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """A folder where several serving processes keep their counts, each in files of its own; gone at the end."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="rookie-metrics-") as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        yield
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from app.events import EventHub
 from app.inference import Predictor
+from app.metrics import Meters
 from app.settings import Settings
 from app.store import Store
 from app.watcher import Watcher
@@ -19,6 +20,11 @@ def _store(request: Request) -> Store:
 def _predictor(request: Request) -> Predictor:
     predictor: Predictor = request.app.state.predictor
     return predictor
+
+
+def _meters(request: Request) -> Meters:
+    meters: Meters = request.app.state.meters
+    return meters
 
 
 def _watcher(request: Request) -> Watcher:
@@ -38,6 +44,7 @@ def _settings(request: Request) -> Settings:
 
 EventHubDep = Annotated[EventHub, Depends(_hub)]
 StoreDep = Annotated[Store, Depends(_store)]
+MetersDep = Annotated[Meters, Depends(_meters)]
 PredictorDep = Annotated[Predictor, Depends(_predictor)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 WatcherDep = Annotated[Watcher, Depends(_watcher)]

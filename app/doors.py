@@ -3,18 +3,27 @@
 import hmac
 import re
 
-from starlette.requests import Request
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import errors
 from app.errors import ForbiddenError, Problem, UnauthorizedError
 from app.settings import Settings
 
-PROBES = ("/livez", "/readyz")
+PROBES = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_PORT = re.compile(r":\d*$")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # Posts that change nothing. Whatever is not named here needs the token: a new route is closed until someone opens it.
-OPEN_POSTS = ("/predict", "/explain")
+OPEN_POSTS = (
+    "/predict",
+    "/predict/batch",
+    "/explain",
+    "/v2/repository/index",
+    "/v2/models/{model}/infer",
+    "/v2/models/{model}/versions/{version}/infer",
+)
+_OPEN = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", route) for route in OPEN_POSTS))
 
 
 class Doors:
@@ -28,30 +37,29 @@ class Doors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer why not."""
         if scope["type"] == "http":
-            request = Request(scope)
             try:
-                self._judge(request)
+                self._judge(scope)
             except Problem as problem:
-                answer = errors.response(problem.document(), request.url.path, problem.headers)
-                await answer(scope, receive, send)
+                await errors.response(problem.document(), scope, problem.headers)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _judge(self, request: Request) -> None:
-        path = request.scope["path"]
+    def _judge(self, scope: Scope) -> None:
+        path = scope["path"]
         if path in PROBES:
             return
-        host = request.headers.get("host", "")
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
         if not self._is_ours(host):
             raise ForbiddenError(f"host {host[:100]!r} is not served here; ROOKIE_ALLOWED_HOSTS can name it")
-        if request.method in SAFE_METHODS:
+        if scope["method"] in SAFE_METHODS:
             return
-        _refuse_other_sites(request, host)
-        if self._token and path not in OPEN_POSTS:
-            self._check_token(request.headers.get("authorization", ""))
+        _refuse_other_sites(headers, host)
+        if self._token and not _OPEN.fullmatch(path):
+            self._check_token(headers.get("authorization", ""))
 
     def _is_ours(self, host: str) -> bool:
-        name = re.sub(r":\d*$", "", host).lower()
+        name = _PORT.sub("", host).lower()
         return "*" in self._names or name in self._names
 
     def _check_token(self, authorization: str) -> None:
@@ -61,11 +69,11 @@ class Doors:
             raise UnauthorizedError("changes need the header Authorization: Bearer with the token that ROOKIE_TOKEN holds")
 
 
-def _refuse_other_sites(request: Request, host: str) -> None:
+def _refuse_other_sites(headers: Headers, host: str) -> None:
     """Browsers say where a change comes from; other programs say nothing, and are no danger to a browser's user."""
-    site = request.headers.get("sec-fetch-site")
+    site = headers.get("sec-fetch-site")
     if site not in (None, "same-origin", "none"):
         raise ForbiddenError(f"the change comes from another site (Sec-Fetch-Site: {site}); open this service's own page")
-    origin = request.headers.get("origin")
+    origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2].lower() != host.lower():
         raise ForbiddenError(f"the change comes from another site (Origin: {origin[:100]}); open this service's own page")

@@ -4,7 +4,8 @@ Problem (an HTTPException, because Starlette turns anything else that is raised 
 ├── NotAnImageError 415         ├── WrongSizeError 422            ├── NotFoundError 404
 ├── UnsupportedBodyError 415    ├── InvalidRequestError 422       ├── ConflictError 409
 ├── UnreadableImageError 422    ├── TooLargeError 413             ├── UnauthorizedError 401
-└── UploadPartsError 422        └── ForbiddenError 403            └── UnavailableError 503
+├── UploadPartsError 422        ├── ForbiddenError 403            ├── UnavailableError 503
+└── InferenceError 400
 """
 
 import logging
@@ -18,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from model_core.errors import DataError, DivergenceError, RecipeError, RookieError
 
@@ -72,6 +74,12 @@ class InvalidRequestError(Problem):
     """A field of a request is missing, unknown or out of bounds."""
 
     status, code = 422, "invalid-request"
+
+
+class InferenceError(Problem):
+    """A request of the Open Inference Protocol that makes no sense."""
+
+    status, code = 400, "invalid-inference"
 
 
 class TooLargeError(Problem):
@@ -140,32 +148,33 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_crash)
 
 
-def response(problem: Mapping[str, Any], path: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """`problem` as the answer to a request for `path`."""
-    media_type = "application/json" if path.startswith("/v2") else "application/problem+json"
+def response(problem: Mapping[str, Any], scope: Scope, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """`problem` as the answer to the request of `scope`, which remembers its code for the log and the metrics."""
+    scope["rookie.problem"] = problem["code"]
+    media_type = "application/json" if scope["path"].startswith("/v2") else "application/problem+json"
     return JSONResponse(dict(problem), problem["status"], dict(headers or {}), media_type)
 
 
 def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (what it was registered for)
     if isinstance(error, Problem):
-        return response(error.document(), request.url.path, error.headers)
+        return response(error.document(), request.scope, error.headers)
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "-")
     detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}: {phrase.lower()}; /docs lists what there is"
-    return response(document(error.status_code, code, detail), request.url.path, error.headers)
+    return response(document(error.status_code, code, detail), request.scope, error.headers)
 
 
 def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     problem = _content_type_problem(request, error)
     if problem is not None:
-        return response(problem.document(), request.url.path)
+        return response(problem.document(), request.scope)
     # The values themselves stay out of the answer: they may be NaN, which is no JSON, or as long as the body.
     details = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()[:5])
     # A path that no number or name of ours could have leads nowhere, like one that none has.
     kind = NotFoundError if any(each["loc"][0] == "path" for each in error.errors()) else InvalidRequestError
-    return response(kind(details).document(), request.url.path)
+    return response(kind(details).document(), request.scope)
 
 
 def _content_type_problem(request: Request, error: RequestValidationError) -> Problem | None:
@@ -178,7 +187,7 @@ def _content_type_problem(request: Request, error: RequestValidationError) -> Pr
 
 
 def _on_recipe_error(request: Request, error: Exception) -> Response:
-    return response(InvalidRequestError(str(error)).document(), request.url.path)
+    return response(InvalidRequestError(str(error)).document(), request.scope)
 
 
 def _on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -188,8 +197,8 @@ def _on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG
 def _on_database_trouble(request: Request, error: Exception) -> Response:
     log.warning("%s %s: %s", request.method, request.url.path, error)
     problem = UnavailableError("the database is busy, full or away; predictions go on meanwhile", retry_after_seconds=5)
-    return response(problem.document(), request.url.path, problem.headers)
+    return response(problem.document(), request.scope, problem.headers)
 
 
 def _on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 (the server logs it; the client learns nothing of it)
-    return response(Problem("the service met an error of its own; its log says more").document(), request.url.path)
+    return response(Problem("the service met an error of its own; its log says more").document(), request.scope)

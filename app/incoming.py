@@ -26,7 +26,8 @@ class Incoming:
     preparation: Preparation | None
 
 
-async def _read(request: Request, prepare: PrepareQuery = None, picture: PictureQuery = False) -> Incoming:
+async def read(request: Request, prepare: PrepareQuery = None, picture: PictureQuery = False) -> Incoming:
+    """The picture in the request. Raises what `uploads`, `images` and `photo` raise."""
     content = await uploads.read_file(request)
     if prepare is None:
         return Incoming(images.decode(content), None)
@@ -35,7 +36,7 @@ async def _read(request: Request, prepare: PrepareQuery = None, picture: Picture
     return Incoming(prepared.pixels, _as_told(prepared, picture))
 
 
-IncomingDep = Annotated[Incoming, Depends(_read)]
+IncomingDep = Annotated[Incoming, Depends(read)]
 
 
 def with_preparation(prediction: Prediction, incoming: Incoming) -> Prediction:

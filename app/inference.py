@@ -1,15 +1,29 @@
-"""What is served and how it answers. A batch takes one reference to Served, so no answer mixes two versions."""
+"""What is served and how it answers: pictures that are in hand together go through the network together, and none waits for another.
 
+A request that comes alone is computed in the event loop's next turn. Whatever else arrived by then shares its matrix products; there
+is no timer. Requests of many rows are computed in a thread, part by part, so that the event loop stays free for the others.
+"""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.schemas import Prediction, ServedModel
-from model_core import Model
-from model_core.data import CLASSES
+from app.errors import UnavailableError
+from app.metrics import Meters
+from model_core import Model, network
 from model_core.familiarity import Familiarity
+from model_core.network import PIXELS
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+
+TURN_ROWS = 32  # most rows of one turn of the event loop: about a millisecond
+PART_ROWS = 512  # rows that a large request computes at a time, in a thread
 
 
 @dataclass(frozen=True)
@@ -25,18 +39,38 @@ class Served:
         """What tells a picture that is like nothing in training; None where the model's card is of a time before."""
         return Familiarity.from_card(self.model.card)
 
-    def classify(self, images: NDArray[np.uint8]) -> list[Prediction]:
-        """One answer for each of images (N, 28, 28) uint8, in order."""
-        probabilities = self.model.predict_proba(images)
-        unfamiliar = [None] * len(images) if self.familiarity is None else self.familiarity.is_unfamiliar(images).tolist()
-        return [_prediction(row, flag, self) for row, flag in zip(probabilities, unfamiliar, strict=True)]
+    def probabilities(self, rows: Pixels) -> NDArray[np.float32]:
+        """Class probabilities (N, 10) of pixels (N, 784), 0..255."""
+        x = self.model.standardizer.apply(rows)
+        if len(x) == 1:
+            return network.predict_one(self.model.parameters, x[0])[None].astype(np.float32, copy=False)
+        return network.predict_proba(self.model.parameters, x).astype(np.float32, copy=False)
+
+
+class Answer(NamedTuple):
+    """Class probabilities (N, 10), and the one version that computed them all."""
+
+    probabilities: NDArray[np.float32]
+    served: Served
+
+
+class _Waiting(NamedTuple):
+    """A small request between its arrival and its turn."""
+
+    rows: Pixels
+    served: Served  # the version that served when it came
+    answer: "asyncio.Future[Answer]"
+    arrived: float
 
 
 class Predictor:
-    """Answers with the current model; `swap` replaces it between two batches."""
+    """Answers with the current model; `swap` replaces it for what arrives from then on. Lives on the event loop."""
 
-    def __init__(self, served: Served) -> None:
-        self._served = served
+    def __init__(self, served: Served, most_rows: int = 16_384, meters: Meters | None = None) -> None:
+        self._served, self._most_rows, self._meters = served, most_rows, meters or Meters()
+        self._rows_in_hand = 0
+        self._waiting: list[_Waiting] = []
+        self._thread = ThreadPoolExecutor(1, "inference")
 
     @property
     def served(self) -> Served:
@@ -44,22 +78,86 @@ class Predictor:
         return self._served
 
     def swap(self, served: Served) -> None:
-        """Answer with `served` from the next batch on."""
+        """Answer with `served` what arrives from now on."""
         self._served = served
+        self._meters.model_swapped()
 
-    def classify(self, images: NDArray[np.uint8]) -> list[Prediction]:
-        """One answer for each of images (N, 28, 28) uint8, in order, all by the same model version."""
-        return self._served.classify(images)
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+    async def classify(self, images: Pixels) -> Answer:
+        """Classify images (N, 784) or (N, 28, 28), pixels 0..255. Raises UnavailableError where too many are in hand."""
+        rows = images.reshape(len(images), PIXELS)
+        self._admit(len(rows))
+        try:
+            return await (self._join_turn(rows) if len(rows) <= TURN_ROWS else self._compute_in_parts(rows))
+        finally:
+            self._rows_in_hand -= len(rows)
+
+    def _admit(self, count: int) -> None:
+        """Count rows as in hand. A request that finds nothing in hand is let in whatever its size."""
+        if self._rows_in_hand and self._rows_in_hand + count > self._most_rows:
+            detail = f"{self._rows_in_hand} pictures are in hand and {count} more would exceed {self._most_rows}; send them again later"
+            raise UnavailableError(detail)
+        self._rows_in_hand += count
+
+    def _join_turn(self, rows: Pixels) -> "asyncio.Future[Answer]":
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._take_turn)
+        self._waiting.append(_Waiting(rows, self._served, answer, time.perf_counter()))
+        return answer
+
+    def _take_turn(self) -> None:
+        """Answer those who wait; what is too much for one turn comes in the next."""
+        turn, self._waiting = _split(self._waiting)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._take_turn)
+        turn = [each for each in turn if not each.answer.done()]  # not those who have hung up
+        if turn:
+            self._answer(turn)
+
+    def _answer(self, turn: list[_Waiting]) -> None:
+        served, started = turn[0].served, time.perf_counter()
+        try:
+            rows: Any = turn[0].rows if len(turn) == 1 else np.concatenate([each.rows for each in turn])
+            probabilities = served.probabilities(rows)
+        except Exception as error:
+            for each in turn:
+                each.answer.set_exception(error)
+            return
+        self._meters.batch_done(probabilities, served.version, time.perf_counter() - started, [started - each.arrived for each in turn])
+        place = 0
+        for each in turn:
+            each.answer.set_result(Answer(probabilities[place : place + len(each.rows)], served))
+            place += len(each.rows)
+
+    async def _compute_in_parts(self, rows: Pixels) -> Answer:
+        """Large requests take turns in one thread, a part at a time."""
+        loop, served, parts = asyncio.get_running_loop(), self._served, []
+        arrived: float | None = time.perf_counter()
+        for start in range(0, len(rows), PART_ROWS):
+            parts.append(await loop.run_in_executor(self._thread, self._compute, served, rows[start : start + PART_ROWS], arrived))
+            arrived = None
+        return Answer(np.concatenate(parts), served)
+
+    def _compute(self, served: Served, rows: Pixels, arrived: float | None) -> NDArray[np.float32]:
+        """One part; `arrived` with the first one of a request."""
+        started = time.perf_counter()
+        probabilities = served.probabilities(rows)
+        waits = [] if arrived is None else [started - arrived]
+        self._meters.batch_done(probabilities, served.version, time.perf_counter() - started, waits)
+        return probabilities
 
 
-def _prediction(probabilities: NDArray[np.float32], unfamiliar: bool | None, served: Served) -> Prediction:
-    index = int(probabilities.argmax())
-    values = probabilities.tolist()
-    return Prediction(
-        label=CLASSES[index],
-        index=index,
-        confidence=values[index],
-        probabilities=dict(zip(CLASSES, values, strict=True)),
-        unfamiliar=unfamiliar,
-        model=ServedModel(version=served.version, sha256=served.sha256),
-    )
+def _split(waiting: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:
+    """One turn's worth from the front, all for one version, and the rest."""
+    count = rows = 0
+    for each in waiting:
+        rows += len(each.rows)
+        if count and (rows > TURN_ROWS or each.served is not waiting[0].served):
+            break
+        count += 1
+    return waiting[:count], waiting[count:]

@@ -8,8 +8,18 @@ from app import errors
 from app.errors import TooLargeError
 
 DEFAULT_BODY_BYTES = 64 * 2**10
-BODY_BYTES = {"/predict": 2**20, "/explain": 2**20, "/models": 16 * 2**20}
+INFERENCE_BODY_BYTES = 64 * 2**20
+BODY_BYTES = {"/predict": 2**20, "/explain": 2**20, "/predict/batch": INFERENCE_BODY_BYTES, "/models": 16 * 2**20}
 PHOTO_BYTES = {"/predict": 16 * 2**20, "/explain": 16 * 2**20}  # with ?prepare=photo
+MOST_ROWS = 16_384  # pictures of one request
+
+
+def most_bytes(path: str, query: bytes) -> int:
+    """How many bytes a body for `path` may have."""
+    if path.startswith("/v2/models/") and path.endswith("/infer"):
+        return INFERENCE_BODY_BYTES
+    most = BODY_BYTES.get(path, DEFAULT_BODY_BYTES)
+    return PHOTO_BYTES.get(path, most) if query and parse_qs(query).get(b"prepare") == [b"photo"] else most
 
 
 class BodyLimit:
@@ -23,11 +33,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = most_bytes(scope["path"], scope["query_string"].decode("latin-1"))
-        # Without a close the server would read the rest of the body, and throw it away.
-        problem = TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes", {"Connection": "close"})
+        most = most_bytes(scope["path"], scope["query_string"])
         if _announced_bytes(scope) > most:
-            await errors.response(problem.document(), scope["path"], problem.headers)(scope, receive, send)
+            problem = _too_large(scope, most)
+            await errors.response(problem.document(), scope, problem.headers)(scope, receive, send)
             return
         arrived = 0
 
@@ -36,18 +45,19 @@ class BodyLimit:
             message = await receive()
             arrived += len(message.get("body", b""))
             if arrived > most:
-                raise problem
+                raise _too_large(scope, most)
             return message
 
         await self._app(scope, counting_receive, send)
 
 
-def most_bytes(path: str, query: str) -> int:
-    """How long the body of a request may be."""
-    most = BODY_BYTES.get(path, DEFAULT_BODY_BYTES)
-    return PHOTO_BYTES.get(path, most) if parse_qs(query).get("prepare") == ["photo"] else most
+def _too_large(scope: Scope, most: int) -> TooLargeError:
+    # Without a close the server would read the rest of the body, and throw it away.
+    return TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes", {"Connection": "close"})
 
 
 def _announced_bytes(scope: Scope) -> int:
-    text = dict(scope["headers"]).get(b"content-length", b"0")
-    return int(text) if text.isdigit() else 0
+    for name, text in scope["headers"]:
+        if name == b"content-length":
+            return int(text) if text.isdigit() else 0
+    return 0

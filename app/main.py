@@ -1,6 +1,7 @@
 """create_app(settings): the parts of the service, put together."""
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -11,13 +12,17 @@ from starlette.concurrency import run_in_threadpool
 
 import model_core
 from app import errors, shutdown
+from app.direct import DirectRoutes
 from app.doors import Doors
 from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.limits import BodyLimit
+from app.logs import LineWriter
+from app.metrics import Meters
+from app.observer import Observer
 from app.policy import Policy
-from app.routes import explain, operations, predict, recipes, samples, train, weights
+from app.routes import explain, open_inference, operations, predict, recipes, samples, train, weights
 from app.routes import models as model_routes
 from app.schemas import Problem
 from app.settings import Settings
@@ -40,22 +45,28 @@ def create_app(settings: Settings) -> FastAPI:
         responses={"4XX": {"model": Problem, "description": "a problem document that says what to change"}},
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # each request would be asked about; the observer notes it all
     )
     app.state.settings = settings
+    app.state.meters = Meters()
     app.state.photo_places = asyncio.Semaphore(PHOTO_PLACES)
-    for routes in (predict, explain, samples, weights, recipes, train, model_routes, operations):
+    for routes in (predict, explain, open_inference, samples, weights, recipes, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
     errors.install(app)
+    app.add_middleware(DirectRoutes)  # innermost: each one stands around those before it
     app.add_middleware(BodyLimit)
     app.add_middleware(Doors, settings=settings)
     app.add_middleware(Policy)
+    app.add_middleware(Observer, meters=app.state.meters, log=LineWriter() if settings.access_log else None)
     return app
 
 
 def create_app_from_environ() -> FastAPI:
     """What each of uvicorn's processes calls."""
-    return create_app(Settings.from_environ(os.environ))
+    app = create_app(Settings.from_environ(os.environ))
+    gc.freeze()  # what is loaded now stays; a collection that walked over all of it would hold up a request for milliseconds
+    return app
 
 
 @asynccontextmanager
@@ -64,7 +75,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     store = await run_in_threadpool(open_store, settings)
     app.state.store = store
-    app.state.predictor = Predictor(load_current(store))
+    app.state.predictor = Predictor(load_current(store), settings.queue_rows, app.state.meters)
     dispatcher = Dispatcher(store, settings, os.environ)
     app.state.hub = EventHub(store, settings.event_streams)
     app.state.watcher = Watcher(store, app.state.predictor, dispatcher, app.state.hub)
@@ -76,6 +87,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.watcher.stop()
         await watching
         await run_in_threadpool(dispatcher.stop)
+        app.state.predictor.close()
         store.close()
 
 

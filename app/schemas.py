@@ -53,6 +53,12 @@ class Problem(BaseModel):
     error: str = Field(description="the detail again")
 
 
+class BatchPrediction(BaseModel):
+    """Classified images, in the order in which they came; a file that is no picture of ours has a problem document instead."""
+
+    predictions: list[Prediction | Problem]
+
+
 class Promotion(BaseModel):
     """Whether a trained model serves, and why."""
 

@@ -73,6 +73,10 @@ class Settings:
     model: Path = _setting(Path("weights/rookie.npz"), Path, "weights file that an empty database starts with")
     workers: int = _setting(1, _whole(1, 64), "serving processes")
     training_slots: int = _setting(1, _whole(0, 16), "training jobs that run at the same time, per database; 0 only queues")
+    queue_rows: int = _setting(
+        16_384, _whole(1, 10_000_000), "pictures that may be in hand at once, per serving process; more are refused with 503"
+    )
+    access_log: bool = _setting(True, _switch, "1 writes a line of JSON for each request, 0 none")
     event_streams: int = _setting(64, _whole(1, 10_000), "open streams of training events, per serving process")
     keep_versions: int = _setting(
         10, _whole(1, 100_000), "newest model versions to keep, besides the current one and its last predecessors"

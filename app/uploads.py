@@ -1,14 +1,21 @@
 """The bytes of one uploaded file: a multipart form's part `file`, or the body itself where its type is image/*."""
 
+import re
 from typing import Any
 
+import numpy as np
 from fastapi import Request
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from numpy.typing import NDArray
 
-from app.errors import Problem, UnsupportedBodyError, UploadPartsError
+from app import multipart
+from app.errors import InvalidRequestError, UnsupportedBodyError, UploadPartsError
+from app.limits import MOST_ROWS
 
 MAX_PARTS = 8  # one is wanted; a few more are read so that the answer can say how many there were
+
+# The header that numpy.save writes for these arrays, and no other: NumPy's own reader evaluates Python.
+_NPY = re.compile(rb"\x93NUMPY\x01\x00..{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d{1,7}), 28, 28\), } *\n", re.DOTALL)
+NPY_TYPES = ("application/x-npy", "application/npy", "application/octet-stream")
 
 # What /docs says of the body, which the routes read by themselves.
 REQUEST_BODY: dict[str, Any] = {
@@ -28,9 +35,31 @@ REQUEST_BODY: dict[str, Any] = {
 }
 
 
+BATCH_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+            NPY_TYPES[0]: {"schema": {"type": "string", "format": "binary", "description": "what numpy.save writes of (N, 28, 28) uint8"}},
+        },
+    }
+}
+
+
+def media_type(request: Request) -> str:
+    """The Content-Type without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def read_file(request: Request) -> bytes:
     """The one file that a request carries. Raises UnsupportedBodyError or UploadPartsError."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = media_type(request)
     if content_type.startswith("image/"):
         return await request.body()
     if content_type == "multipart/form-data":
@@ -41,16 +70,37 @@ async def read_file(request: Request) -> bytes:
 
 
 async def _read_part(request: Request) -> bytes:
-    try:
-        form = await request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS)
-    except Problem:
-        raise
-    except HTTPException as error:
-        raise UploadPartsError(f"the multipart body cannot be read: {error.detail}") from error
-    try:
-        files = [part for part in form.getlist("file") if isinstance(part, UploadFile)]
-        if len(files) != 1:
-            raise UploadPartsError(f"the form has {len(files)} files in parts named 'file'; send exactly one")
-        return await files[0].read()
-    finally:
-        await form.close()
+    form = multipart.parts(await request.body(), request.headers["content-type"], MAX_PARTS)
+    files = [part for part in form if part.name == b"file" and part.is_file]
+    if len(files) != 1:
+        raise UploadPartsError(f"the form has {len(files)} files in parts named 'file'; send exactly one")
+    return bytes(files[0].content)
+
+
+async def read_files(request: Request) -> list[memoryview]:
+    """The files of a form's parts named `files`, in order. Raises UnsupportedBodyError or UploadPartsError."""
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/form-data"):
+        raise UnsupportedBodyError(
+            f"Content-Type is {content_type[:100] or 'missing'!r}; send multipart/form-data with parts named files,"
+            f" or an array (N, 28, 28) uint8 as {NPY_TYPES[0]}"
+        )
+    form = multipart.parts(await request.body(), content_type, MOST_ROWS)
+    files = [part.content for part in form if part.name == b"files" and part.is_file]
+    if not files:
+        raise UploadPartsError("the form has no file in a part named 'files'; send one or more")
+    return files
+
+
+def parse_npy(content: bytes) -> NDArray[np.uint8]:
+    """The pictures (N, 28, 28) in what numpy.save writes. Raises InvalidRequestError; nothing is unpickled."""
+    match = _NPY.match(content)
+    count = int(match[1]) if match else 0
+    if match is None or not 0 < count <= MOST_ROWS:
+        found = content[:200].partition(b"\n")[0].decode("latin-1")
+        raise InvalidRequestError(
+            f"the body begins with {found!r}; send numpy.save of an array (N, 28, 28) uint8 with up to {MOST_ROWS} rows"
+        )
+    if len(content) - match.end() != count * 784:
+        raise InvalidRequestError(f"{len(content) - match.end()} bytes follow the .npy header, and {count} pictures have {count * 784}")
+    return np.frombuffer(content, np.uint8, offset=match.end()).reshape(count, 28, 28)

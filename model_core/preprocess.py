@@ -38,8 +38,8 @@ class Standardizer:
         std = np.sqrt(np.maximum(square - mean**2, 0))
         return cls(mean.astype(np.float32), np.maximum(std, STD_FLOOR).astype(np.float32))
 
-    def apply(self, images: NDArray[np.uint8], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Standardise images (N, 28, 28) uint8 into x (N, 784) float32; `out` is filled where it is given."""
+    def apply(self, images: NDArray[np.uint8] | NDArray[np.float32], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Standardise images (N, 28, 28) or (N, 784), pixels 0..255, into x (N, 784) float32; `out` is filled where it is given."""
         flat = images.reshape(len(images), -1)
         x = np.empty(flat.shape, np.float32) if out is None else out
         x[...] = flat

@@ -3,11 +3,13 @@
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
-from app import uploads
+from app import answers, uploads
 from app.dependencies import PredictorDep
 from app.explanation import Explanation, explanation
 from app.incoming import IncomingDep, with_preparation
-from app.schemas import Problem
+from app.inference import Answer
+from app.schemas import Prediction, Problem
+from model_core.network import PIXELS
 
 router = APIRouter(tags=["predict"])
 
@@ -21,5 +23,7 @@ router = APIRouter(tags=["predict"])
 async def explain(incoming: IncomingDep, predictor: PredictorDep) -> Explanation:
     """Classify one picture and say why: what each pixel adds to the winner and the runner-up, and the units that were most active."""
     served = predictor.served
-    prediction = with_preparation(served.classify(incoming.pixels[None])[0], incoming)
+    images = incoming.pixels[None]
+    answer = Answer(served.probabilities(images.reshape(1, PIXELS)), served)
+    prediction = with_preparation(Prediction(**answers.predictions(answer, images)[0]), incoming)
     return await run_in_threadpool(explanation, served, incoming.pixels, prediction)

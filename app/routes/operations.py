@@ -4,17 +4,26 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import FileResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.staticfiles import StaticFiles
 
-from app.dependencies import PredictorDep, WatcherDep
+from app.dependencies import MetersDep, PredictorDep, StoreDep, WatcherDep
 from app.errors import UnavailableError
+from app.facts import Facts
 from app.schemas import Problem
+from app.watcher import Watcher
 
 router = APIRouter(tags=["operations"])
 
 STATIC = Path(__file__).parent.parent / "static"
+
+
+def check_ready(watcher: Watcher) -> None:
+    """Raise UnavailableError unless the database answers; a model is loaded before anything is answered."""
+    if not watcher.is_fresh:
+        raise UnavailableError("the database does not answer; predictions go on with the model in memory", retry_after_seconds=5)
 
 
 @router.get("/livez")
@@ -26,9 +35,14 @@ async def live() -> dict[str, Any]:
 @router.get("/readyz", responses={503: {"model": Problem}})
 async def ready(predictor: PredictorDep, watcher: WatcherDep) -> dict[str, Any]:
     """A model is loaded and the database answers."""
-    if not watcher.is_fresh:
-        raise UnavailableError("the database does not answer; predictions go on with the model in memory", retry_after_seconds=5)
+    check_ready(watcher)
     return {"ready": True, "model": {"version": predictor.served.version, "sha256": predictor.served.sha256}}
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(meters: MetersDep, store: StoreDep) -> Response:
+    """Counters, histograms and facts of all serving processes, for a Prometheus server."""
+    return Response(meters.exposition(Facts(store)), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/", include_in_schema=False)

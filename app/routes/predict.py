@@ -1,24 +1,73 @@
-"""POST /predict: one image in, ten probabilities out."""
+"""POST /predict: one image in, ten probabilities out; POST /predict/batch: many."""
 
-from fastapi import APIRouter
+from typing import Any
 
-from app import uploads
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
+
+from app import answers, images, uploads
 from app.dependencies import PredictorDep
-from app.incoming import IncomingDep, with_preparation
-from app.schemas import Prediction, Problem
+from app.errors import Problem
+from app.incoming import IncomingDep
+from app.inference import Answer
+from app.schemas import BatchPrediction, Prediction
+from app.schemas import Problem as ProblemDocument
 
 router = APIRouter(tags=["predict"])
 
 
 @router.post(
     "/predict",
+    response_model=Prediction,
     openapi_extra=uploads.REQUEST_BODY,
-    responses={status: {"model": Problem} for status in (413, 415, 422)},
-    response_model_exclude_unset=True,
+    responses={status: {"model": ProblemDocument} for status in (413, 415, 422, 503)},
 )
-async def predict(incoming: IncomingDep, predictor: PredictorDep) -> Prediction:
+async def predict(incoming: IncomingDep, predictor: PredictorDep) -> Response:
     """Classify one picture: 28 x 28, light garment on dark ground, or any photograph with prepare=photo.
 
     It comes as multipart part `file` or as the body itself (image/*).
     """
-    return with_preparation(predictor.classify(incoming.pixels[None])[0], incoming)
+    answer = await predictor.classify(incoming.pixels[None])
+    told = answers.predictions(answer, incoming.pixels[None])[0]
+    if incoming.preparation:
+        told["prepared"] = incoming.preparation.model_dump()
+    return answers.json_response(told)
+
+
+@router.post(
+    "/predict/batch",
+    response_model=BatchPrediction,
+    openapi_extra=uploads.BATCH_BODY,
+    responses={status: {"model": ProblemDocument} for status in (413, 415, 422, 503)},
+)
+async def predict_batch(request: Request, predictor: PredictorDep) -> Response:
+    """Classify many pictures: parts named `files`, or an array (N, 28, 28) uint8 as numpy.save writes it. One bad file spoils no other."""
+    if uploads.media_type(request) in uploads.NPY_TYPES:
+        pixels = uploads.parse_npy(await request.body())
+        return await run_in_threadpool(_batch_response, [None] * len(pixels), await predictor.classify(pixels), pixels)
+    decoded = await run_in_threadpool(_decode_all, await uploads.read_files(request))
+    pictures = [picture for picture in decoded if not isinstance(picture, Problem)]
+    stacked = np.stack(pictures) if pictures else np.empty((0, 28, 28), np.uint8)
+    answer = await predictor.classify(stacked) if pictures else None
+    return await run_in_threadpool(_batch_response, [each if isinstance(each, Problem) else None for each in decoded], answer, stacked)
+
+
+def _decode_all(files: list[memoryview]) -> list[NDArray[np.uint8] | Problem]:
+    """Each file's picture, or what is wrong with it."""
+    return [_decode(file) for file in files]
+
+
+def _decode(file: memoryview) -> NDArray[np.uint8] | Problem:
+    try:
+        return images.decode(bytes(file))
+    except Problem as problem:
+        return problem
+
+
+def _batch_response(problems: list[Problem | None], answer: Answer | None, pictures: NDArray[np.uint8]) -> Response:
+    """Predictions in order, with the problems in their places."""
+    predicted = iter(answers.predictions(answer, pictures) if answer else [])
+    found: list[dict[str, Any]] = [next(predicted) if problem is None else problem.document() for problem in problems]
+    return answers.json_response({"predictions": found})

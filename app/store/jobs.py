@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from app.store import Row, events, now
 from app.store.schema import checkpoints, epochs, jobs
 
+STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 UNFINISHED = ("queued", "running")
 
 
@@ -41,6 +42,12 @@ def running(db: sa.Connection) -> list[Row]:
 def count_queued(db: sa.Connection) -> int:
     """How many jobs wait for a trainer."""
     return db.scalar(sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == "queued")) or 0
+
+
+def count_by_status(db: sa.Connection) -> dict[str, int]:
+    """How many jobs there are of each status that any has."""
+    counted = db.execute(sa.select(jobs.c.status, sa.func.count()).group_by(jobs.c.status))
+    return {row[0]: row[1] for row in counted}
 
 
 def last_timed(db: sa.Connection) -> Row | None:

@@ -70,7 +70,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_upload_is_no_error_of_ours(po
 @pytest.mark.parametrize("query", ["", "prepare=photo"])
 @pytest.mark.parametrize("path", ["/predict", "/explain", "/train", "/nowhere"])
 def test_each_route_has_its_own_limit(client: TestClient, path: str, query: str) -> None:
-    most = most_bytes(path, query)
+    most = most_bytes(path, query.encode())
     headers = {"Content-Type": "image/png"}
     assert client.post(f"{path}?{query}", content=b"\0" * most, headers=headers).status_code != 413
     answer = client.post(f"{path}?{query}", content=b"\0" * (most + 1), headers=headers)
@@ -79,14 +79,14 @@ def test_each_route_has_its_own_limit(client: TestClient, path: str, query: str)
 
 
 def test_only_a_photograph_may_be_large() -> None:
-    assert most_bytes("/predict", "prepare=photo") == 16 * 2**20
-    assert {most_bytes("/predict", query) for query in ("", "prepare=", "prepare=photo&prepare=x", "picture=1", "%00=;")} == {2**20}
+    assert most_bytes("/predict", b"prepare=photo") == 16 * 2**20
+    assert {most_bytes("/predict", query.encode()) for query in ("", "prepare=", "prepare=photo&prepare=x", "picture=1", "%00=;")} == {2**20}
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "multipart/form-data; boundary=x", "application/json"])
 @pytest.mark.parametrize("path", ["/predict", "/train"])
 def test_a_body_of_unknown_length_is_counted_as_it_comes(client: TestClient, path: str, content_type: str) -> None:
-    most = most_bytes(path, "")
+    most = most_bytes(path, b"")
     start = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     blocks = (b"\0" * 2**14 for _ in range(most // 2**14 + 1))
 

@@ -22,6 +22,8 @@ GOOD = {
     "ROOKIE_DATABASE_URL": ("sqlite:////srv/rookie.db", "sqlite:////srv/rookie.db"),
     "ROOKIE_MODEL": ("mine.npz", Path("mine.npz")),
     "ROOKIE_WORKERS": ("2", 2),
+    "ROOKIE_QUEUE_ROWS": ("100", 100),
+    "ROOKIE_ACCESS_LOG": ("0", False),
     "ROOKIE_TRAINING_SLOTS": ("0", 0),
     "ROOKIE_EVENT_STREAMS": ("8", 8),
     "ROOKIE_KEEP_VERSIONS": ("3", 3),

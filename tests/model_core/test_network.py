@@ -81,3 +81,9 @@ def test_a_batch_predicts_what_its_images_predict_alone() -> None:  # to 1e-9: g
     p, (x, _) = small_network(rng), batch(rng, 5)
     alone = np.concatenate([network.predict_proba(p, row[None]) for row in x])
     np.testing.assert_allclose(network.predict_proba(p, x), alone, atol=1e-9)
+
+
+def test_one_image_is_classified_alone_as_in_a_batch() -> None:
+    rng = np.random.default_rng(17)
+    p, (x, _) = small_network(rng), batch(rng, 5)
+    np.testing.assert_allclose([network.predict_one(p, row) for row in x], network.predict_proba(p, x), rtol=1e-12)

@@ -1,0 +1,41 @@
+"""What the network says of a picture, as the answer to a request. schemas.Prediction describes it; a test holds the two together."""
+
+from typing import Any
+
+import numpy as np
+import pydantic_core
+from fastapi import Response
+from numpy.typing import NDArray
+
+from app.errors import Problem
+from app.inference import Answer, Served
+from model_core.data import CLASSES
+
+
+def _prediction(row: NDArray[Any], unfamiliar: bool | None, served: Served) -> dict[str, Any]:
+    """One picture's answer, from its ten probabilities."""
+    index = int(row.argmax())
+    values = row.tolist()
+    confidence = values[index]
+    if confidence != confidence:  # NaN: weights that pass every check can still overflow
+        raise Problem(f"model version {served.version} computes no numbers for this picture; activate another version")
+    return {
+        "label": CLASSES[index],
+        "index": index,
+        "confidence": confidence,
+        "probabilities": dict(zip(CLASSES, values, strict=True)),
+        "unfamiliar": unfamiliar,
+        "model": {"version": served.version, "sha256": served.sha256},
+    }
+
+
+def predictions(answer: Answer, images: NDArray[np.uint8]) -> list[dict[str, Any]]:
+    """The answers for images (N, 28, 28) uint8, in order."""
+    familiarity = answer.served.familiarity
+    unfamiliar = [None] * len(images) if familiarity is None else familiarity.is_unfamiliar(images).tolist()
+    return [_prediction(row, flag, answer.served) for row, flag in zip(answer.probabilities, unfamiliar, strict=True)]
+
+
+def json_response(content: Any) -> Response:
+    """`content` as JSON, by the encoder that pydantic brings along."""
+    return Response(pydantic_core.to_json(content), media_type="application/json")

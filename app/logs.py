@@ -1,0 +1,52 @@
+"""The log: one line of JSON for each event, on standard error."""
+
+import asyncio
+import json
+import logging
+import sys
+from typing import Any
+
+from app.store import now
+
+
+class LineWriter:
+    """Writes lines of JSON; those of one turn of the event loop go out in one system call."""
+
+    def __init__(self, stream: Any = None) -> None:
+        self._stream = stream
+        self._lines: list[str] = []
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        """Write a record soon."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._lines.append(json.dumps(record, ensure_ascii=True))
+
+    def _flush(self) -> None:
+        lines, self._lines = self._lines, []
+        stream = self._stream or sys.stderr
+        stream.write("\n".join(lines) + "\n")
+        stream.flush()
+
+
+class JsonFormatter(logging.Formatter):
+    """A log record as one line of JSON, a traceback inside it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line = {"time": now(), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+# For uvicorn, whose own access log stays out: the observer writes a better one.
+CONFIGURATION: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "app.logs.JsonFormatter"}},
+    "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+    "loggers": {name: {"handlers": ["default"], "level": "INFO", "propagate": False} for name in ("uvicorn", "uvicorn.error", "rookie")},
+}
+CONFIGURATION["loggers"]["uvicorn.error"]["handlers"] = []
+CONFIGURATION["loggers"]["uvicorn.error"]["propagate"] = True

@@ -1,0 +1,145 @@
+"""What a serving process counts, and how /metrics shows it: right with several processes, whose counts lie in files that a scrape adds up.
+
+`python -m app` names the files' folder in PROMETHEUS_MULTIPROC_DIR where it starts several processes; prometheus-client reads that
+when it is first imported. Facts that the processes share (models, jobs) are read from the database at each scrape.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from model_core.data import CLASSES
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+FEW = 8  # values that are counted one by one faster than by NumPy
+
+
+class BulkHistogram(Histogram):
+    """A histogram that can take many values at once."""
+
+    def observe_many(self, values: NDArray[np.floating]) -> None:
+        """Observe each of `values` (N,)."""
+        if len(values) < FEW:
+            for value in values.tolist():
+                self.observe(value)
+            return
+        counts = np.bincount(np.searchsorted(self._upper_bounds, values), minlength=len(self._buckets))
+        for place in counts.nonzero()[0]:
+            self._buckets[place].inc(int(counts[place]))
+        self._sum.inc(float(values.sum()))
+
+
+class Meters:
+    """Counters, histograms and gauges of one serving process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        made: dict[str, Any] = {"registry": self.registry, "namespace": "rookie"}
+        self._requests = Counter("http_requests", "Requests answered.", ["method", "route", "status"], **made)
+        self._seconds = Histogram("http_request_seconds", "From a request's head to its answer's end.", ["route"], buckets=SECONDS, **made)
+        self.in_flight = Gauge("http_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum", **made)
+        self._rejections = Counter("rejections", "Requests refused, by the problem's code.", ["reason"], **made)
+        self._inferences = Counter("inference_requests", "Requests that the network answered.", ["version"], **made)
+        self._rows = Counter("inference_rows", "Pictures that the network classified.", ["version"], **made)
+        self._batches = Counter("inference_batches", "Passes through the network.", ["version"], **made)
+        self._batch_rows = Histogram("inference_batch_rows", "Pictures in one pass.", buckets=BATCH_ROWS, **made)
+        self._queue = Histogram("inference_queue_seconds", "From a request's arrival to its pass.", ["version"], buckets=SECONDS, **made)
+        self._compute = Histogram("inference_compute_seconds", "Of one pass.", ["version"], buckets=SECONDS, **made)
+        self._last = Gauge("inference_last_timestamp_seconds", "When the network last answered.", multiprocess_mode="max", **made)
+        self._labels = Counter("predictions", "Pictures by the class they were given.", ["label"], **made)
+        self._label_counters = [self._labels.labels(name) for name in CLASSES]
+        self._confidence = BulkHistogram("prediction_confidence", "Probability of the class given.", buckets=CONFIDENCES, **made)
+        self._reloads = Counter("model_reloads", "Times that another model version was taken up.", **made)
+        self._children: dict[tuple[Any, ...], Any] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self._child(self._requests, method, route, str(status)).inc()
+        self._child(self._seconds, route).observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        """Count a request that was refused."""
+        self._child(self._rejections, reason).inc()
+
+    def model_swapped(self) -> None:
+        """Count that this process serves another version."""
+        self._reloads.inc()
+
+    def batch_done(self, probabilities: NDArray[np.float32], version: int, seconds: float, waits: Sequence[float]) -> None:
+        """Count a pass through the network that took `seconds`, and the requests in it, which had waited for so long each."""
+        name = str(version)
+        self._child(self._batches, name).inc()
+        self._child(self._rows, name).inc(len(probabilities))
+        self._child(self._inferences, name).inc(len(waits))
+        self._child(self._compute, name).observe(seconds)
+        self._batch_rows.observe(len(probabilities))
+        for wait in waits:
+            self._child(self._queue, name).observe(wait)
+        self._confidence.observe_many(probabilities.max(axis=1))
+        self._count_labels(probabilities.argmax(axis=1))
+        self._last.set_to_current_time()
+
+    def figures(self) -> Iterable[Metric]:
+        """All that was counted, by all serving processes."""
+        return _shared_registry(self.registry).collect()
+
+    def exposition(self, facts: Collector) -> bytes:
+        """The text that a Prometheus server reads: what was counted, and the facts."""
+        registry = _shared_registry(self.registry)
+        own = CollectorRegistry()
+        own.register(facts)
+        return generate_latest(registry) + generate_latest(own)
+
+    def _child(self, metric: Any, *labels: str) -> Any:
+        """A metric with its labels; looked up here, for prometheus-client takes a lock for it."""
+        key = (metric, *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return child
+
+    def _count_labels(self, labels: NDArray[np.intp]) -> None:
+        if len(labels) == 1:
+            self._label_counters[labels[0]].inc()
+            return
+        for label, count in enumerate(np.bincount(labels, minlength=len(CLASSES)).tolist()):
+            if count:
+                self._label_counters[label].inc(count)
+
+
+def _shared_registry(own: CollectorRegistry) -> CollectorRegistry:
+    """What all processes count, or where there is but one, what it counts."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if not folder:
+        return own
+    _forget_dead_processes(Path(folder))
+    shared = CollectorRegistry()
+    MultiProcessCollector(shared, folder)  # type: ignore[no-untyped-call]
+    return shared
+
+
+def _forget_dead_processes(folder: Path) -> None:
+    """The gauges of a process that was killed count no longer; its counters still do."""
+    for file in folder.glob("gauge_live*_*.db"):
+        number = int(file.stem.rpartition("_")[2])
+        if not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
+            mark_process_dead(number, str(folder))  # type: ignore[no-untyped-call]
+
+
+def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[tuple[Sequence[str], float]]) -> GaugeMetricFamily:
+    """A gauge whose values are known only now, at the scrape."""
+    family = GaugeMetricFamily(f"rookie_{name}", text, labels=labels)
+    for values, number in samples:
+        family.add_metric(list(values), number)
+    return family

@@ -1,0 +1,85 @@
+"""A request's body: unpacked, and taken apart into its JSON and the bytes of its tensors. Nothing grows beyond a bound on the way."""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pydantic_core
+
+from app.errors import InferenceError, TooLargeError
+from app.limits import INFERENCE_BODY_BYTES
+
+HEADER_LENGTH = "inference-header-content-length"
+MOST_JSON_BYTES = 16 * 2**20  # numbers as Python objects take up to ten times their text; as a binary tensor they take nothing more
+_SLICE_BYTES = 2**16
+# Lists cost most: sixty bytes for the two of `[]`. An honest row of 28 pixels has one bracket to 28 numbers.
+_FREE_BRACKETS, _BYTES_A_BRACKET = 10_000, 16
+
+
+class Body(NamedTuple):
+    """The JSON of an inference request, and what follows it: the bytes of its binary tensors. No JSON at all is a raw binary request."""
+
+    document: dict[str, Any] | None
+    binary: memoryview
+
+
+def read(content: bytes, headers: Mapping[str, str]) -> Body:
+    """Unpack a body and take it apart. Raises InferenceError or TooLargeError."""
+    content = unpack(content, headers.get("content-encoding", ""))
+    length = _json_length(headers.get(HEADER_LENGTH), len(content))
+    binary = memoryview(content)[length:]
+    if length == 0 and binary:
+        return Body(None, binary)
+    return Body(parse_object(content[:length]), binary)
+
+
+def unpack(content: bytes, encoding: str) -> bytes:
+    """Undo gzip or deflate, up to the size that a plain body may have."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return content
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise InferenceError(f"Content-Encoding is {encoding[:100]!r}; send the body plain, or as gzip or deflate")
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS if encoding == "deflate" else zlib.MAX_WBITS | 16)
+    unpacked = bytearray()
+    try:
+        for start in range(0, len(content), _SLICE_BYTES):
+            piece = content[start : start + _SLICE_BYTES]
+            while piece:
+                unpacked += unpacker.decompress(piece, _SLICE_BYTES)
+                piece = unpacker.unconsumed_tail
+                if len(unpacked) > INFERENCE_BODY_BYTES:
+                    raise TooLargeError(f"the body unpacks to more than {INFERENCE_BODY_BYTES} bytes; send fewer pictures")
+    except zlib.error as error:
+        raise InferenceError(f"the body is not {encoding}, as its Content-Encoding says ({error})") from error
+    unpacked += unpacker.flush()
+    if not unpacker.eof or unpacker.unused_data:
+        raise InferenceError(f"the {encoding} body is cut short, or goes on after its end")
+    return bytes(unpacked)
+
+
+def parse_object(content: bytes) -> dict[str, Any]:
+    """A JSON object, of bounded cost. Raises InferenceError."""
+    brackets = content.count(b"[") + content.count(b"{")
+    if len(content) > MOST_JSON_BYTES or brackets > _FREE_BRACKETS + len(content) // _BYTES_A_BRACKET:
+        raise TooLargeError(
+            f"{len(content)} bytes of JSON with {brackets} lists are more than is parsed; send the pixels as a binary tensor"
+        )
+    try:
+        parsed = pydantic_core.from_json(content, allow_inf_nan=False, cache_strings="keys")
+    except ValueError as error:
+        raise InferenceError(f"failed to parse the request JSON buffer: {error}") from error
+    if not isinstance(parsed, dict):
+        raise InferenceError("failed to parse the request JSON buffer: it is no object")
+    return parsed
+
+
+def _json_length(text: str | None, size: int) -> int:
+    """How many bytes of the body are JSON: all, unless a header says otherwise."""
+    if text is None:
+        return size
+    if not (text.isascii() and text.isdigit() and len(text) < 12) or int(text) > size:
+        raise InferenceError(
+            f"Inference-Header-Content-Length is {text[:20]!r}, in a body of {size} bytes; it counts the bytes of the JSON"
+        )
+    return int(text)

@@ -1,0 +1,84 @@
+"""Our reader of forms finds what another one finds, and refuses what is none."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import httpx2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartParser
+
+from app import multipart
+from app.errors import UploadPartsError
+
+# Bytes that look like the delimiter, like its beginning, and like line ends, in any order.
+near_delimiters = st.lists(st.sampled_from([b"\r\n", b"--", b"B", b"--B", b"\r\n--B", b"\r\n--Bx", b"-", b"\r", b"\n", b"\0"])).map(
+    b"".join
+)
+contents = (st.binary(max_size=40) | near_delimiters).filter(lambda content: b"\r\n--B" not in content)
+names = st.text("abc _-\u00e9", min_size=1, max_size=8)
+forms = st.lists(st.tuples(names, names, contents), min_size=1, max_size=5)
+TYPE = "multipart/form-data; boundary=B"
+
+
+def by_starlette(body: bytes) -> list[tuple[bytes, bool, bytes]]:
+    """Name, that it is a file, and content of each part, as python-multipart finds them."""
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    async def read() -> list[tuple[bytes, bool, bytes]]:
+        form = await MultiPartParser(Headers({"content-type": TYPE}), stream()).parse()
+        try:
+            return [(name.encode(), True, await file.read()) for name, file in form.multi_items() if isinstance(file, UploadFile)]
+        finally:
+            await form.close()
+
+    return asyncio.run(read())
+
+
+def by_us(body: bytes) -> list[tuple[bytes, bool, bytes]]:
+    return [(part.name, part.is_file, bytes(part.content)) for part in multipart.parts(body, TYPE, 100)]
+
+
+@given(forms)
+@settings(max_examples=300, deadline=None)
+def test_the_parts_are_those_that_another_reader_finds(form: list[tuple[str, str, bytes]]) -> None:
+    files = [(name, (file, content)) for name, file, content in form]
+    body = httpx2.Request("POST", "http://h", files=files, headers={"Content-Type": TYPE}).read()
+    assert by_us(body) == by_starlette(body) == [(name.encode(), True, content) for name, _, content in form]
+
+
+def test_a_line_that_only_begins_like_the_delimiter_is_content() -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--Bx\r\n--B--'
+    assert by_us(body) == [(b"a", False, b"1\r\n--Bx")]
+
+
+@given(st.binary(max_size=200) | near_delimiters)
+@settings(max_examples=500)
+def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
+    try:
+        by_us(body)
+    except UploadPartsError as refused:
+        assert refused.detail  # noqa: PT017
+
+
+def test_a_preamble_and_an_epilogue_are_no_parts() -> None:
+    body = b'hello\r\n--B \t\r\nContent-Disposition: form-data; name="a"; filename="b;c\\"d.png"\r\n\r\n1\r\n--B--\r\nbye'
+    assert by_us(body) == [(b"a", True, b"1")]
+
+
+@pytest.mark.parametrize(
+    "content_type", ['multipart/form-data; boundary="B"', "multipart/form-data; charset=utf-8; BOUNDARY=B", "a/b;boundary=B;x=y"]
+)
+def test_a_boundary_is_found_however_it_is_written(content_type: str) -> None:
+    body = b"--B\r\ncontent-disposition:form-data;name=a\r\n\r\n1\r\n--B--"
+    assert [bytes(part.content) for part in multipart.parts(body, content_type, 1)] == [b"1"]
+
+
+def test_more_parts_than_are_wanted_are_refused() -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 3 + b"--B--"
+    with pytest.raises(UploadPartsError, match="Too many parts"):
+        multipart.parts(body, TYPE, 2)

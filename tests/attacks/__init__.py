@@ -1,0 +1,1 @@
+"""Bodies made to hurt, against a real server."""

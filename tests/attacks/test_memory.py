@@ -1,0 +1,70 @@
+"""Whatever is sent, the server's memory stays within bounds and it goes on answering."""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+import model_core
+from app.settings import Settings
+from tests.support import tiny
+from tests.support.service import free_port, server
+
+INFER = "/v2/models/fashion-mnist/infer"
+MOST_GROWTH = 350 * 2**20  # a body of 64 MiB, twice while it is put together, and what is made of 16 MiB of JSON
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, httpx2.Client]]:
+    """A real server's process number, and a client of it."""
+    folder = tmp_path_factory.mktemp("server")
+    model_core.save(tiny.model(), folder / "tiny.npz")
+    settings = Settings(state_dir=folder, model=folder / "tiny.npz", training_slots=0, port=free_port())
+    with server(settings, folder / "log") as (process, client):
+        yield process.pid, client
+        assert client.get("/readyz").status_code == 200
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has had."""
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return 1024 * int(kilobytes)
+
+
+def numbers(text: str) -> bytes:
+    """16 MiB of JSON with as much data as it can hold."""
+    return (
+        '{"inputs":[{"name":"image","shape":[1,784],"datatype":"FP64","data":[' + text * ((2**24 - 200) // len(text)) + "0]}]}"
+    ).encode()
+
+
+BODIES = {
+    "a bomb of a gigabyte": (gzip.compress(b"\0" * 2**30, 1), {"Content-Encoding": "gzip"}, 413),
+    "many empty lists": (numbers("[],"), {}, 413),
+    "many empty objects": (numbers("{},"), {}, 413),
+    "many numbers": (numbers("0.5,"), {}, 400),
+    "many strings": (numbers('"x",'), {}, 400),
+    "many strings, one of them long": (numbers('"x",').replace(b'"x",' * 5000, b'"' + b"y" * 19_000 + b'",', 1), {}, 400),
+    "a long number": (numbers("1"), {}, 400),
+    "deep nesting": (b"[" * 2**25, {}, 413),
+    "64 MiB of nothing": (b"\0" * 2**26, {}, 413),
+    "more than 64 MiB": (b"\0" * (2**26 + 1), {}, 413),
+    "64 MiB for one picture": (json.dumps({"inputs": []}).encode() + b"\0" * (2**26 - 14), {"Inference-Header-Content-Length": "14"}, 400),
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize("name", BODIES)
+def test_memory_stays_flat_under(name: str, service: tuple[int, httpx2.Client]) -> None:
+    pid, client = service
+    content, headers, status = BODIES[name]
+    for _ in range(3):
+        answer = client.post(INFER, content=content, headers=headers)
+        assert answer.status_code == status, answer.text[:300]
+        assert answer.json()["error"]
+    assert peak_bytes(pid) < MOST_GROWTH + 150 * 2**20
