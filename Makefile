@@ -4,16 +4,19 @@ PY := $(VENV)/bin/python
 OUT ?= state/trained.npz
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install check format train bench bench-peers FORCE
+.PHONY: help serve test faults install check format train bench bench-peers bench-latency FORCE
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 serve: $(VENV)/.runtime ## start the service on 127.0.0.1:8000 (ROOKIE_PORT=8080 make serve: on another port)
 	@exec $(PY) -m app
 
 test: $(VENV)/.dev ## run every test that can run here (ARGS="-k predict -x" goes to pytest)
 	$(PY) -m pytest $(ARGS)
+
+faults: $(VENV)/.dev ## kill processes, fill disks, lock databases: what docs/reliability.md lists (minutes; the longest: ARGS="-m soak")
+	$(PY) -m pytest -m faults $(ARGS)
 
 install: $(VENV)/.dev ## install everything into .venv, the tools for development too
 
@@ -37,6 +40,9 @@ bench-peers: $(VENV)/.runtime ## time training beside PyTorch, JAX and scikit-le
 	@test -x .venv-bench/bin/python || $(PY) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -r benchmarks/peers/requirements.txt
 	$(PY) -m benchmarks.train_peers $(ARGS)
+
+bench-latency: $(VENV)/.dev ## time predictions while nothing else happens, during activations and during training (ARGS="--rounds 5")
+	$(PY) benchmarks/latency.py $(ARGS)
 
 # The stamps say that .venv holds what pyproject.toml and constraints.txt ask for; with them in place nothing is asked of the network.
 # setuptools comes first, pinned like the rest, because pip would otherwise fetch the newest one to install this project.

@@ -3,15 +3,19 @@
 import dataclasses
 import functools
 import itertools
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from app.jobs.promotion import Gate
-from app.jobs.trainer import LostJobError, Trainer
+from app.jobs.stop import StopRequestedError, StopSignal
+from app.jobs.trainer import LostJobError, Trainer, give_back, interrupt
 from app.main import open_store
 from app.settings import Settings
 from app.store import Row, Store, attempts, jobs, models
@@ -32,7 +36,12 @@ def store(settings: Settings) -> Iterator[Store]:
 
 
 def start(
-    store: Store, settings: Settings, recipe: Recipe = tiny.RECIPE, promote: str = "if-better", saved: bytes | None = None
+    store: Store,
+    settings: Settings,
+    recipe: Recipe = tiny.RECIPE,
+    promote: str = "if-better",
+    saved: bytes | None = None,
+    stop: StopSignal | None = None,
 ) -> Trainer:
     """A trainer with a job; `saved` is what an earlier attempt left."""
     with store.write() as db:
@@ -42,7 +51,7 @@ def start(
         assert row.id == job
         if saved is not None:
             attempts.save_checkpoint(db, job, row.attempt, 1, saved)
-    return Trainer(store, settings, row.id, row.attempt)
+    return Trainer(store, settings, row.id, row.attempt, stop)
 
 
 def finish(store: Store, trainer: Trainer) -> Row:
@@ -215,3 +224,60 @@ def test_a_data_folder_that_cannot_be_made_is_an_error_of_the_data(store: Store,
     trainer = start(store, dataclasses.replace(settings, data_dir=tmp_path / "file" / "data"))
     with pytest.raises(DataError, match="file"):
         trainer.run()
+
+
+def test_old_versions_go_when_a_new_one_is_published(store: Store, settings: Settings) -> None:
+    few = dataclasses.replace(settings, keep_versions=1)
+    for _ in range(3):
+        finish(store, start(store, few, POOR))
+    with store.read() as db:
+        assert [row.version for row in models.newest_first(db)] == [4, 1]
+        assert models.current_version(db) == 1
+
+
+def test_a_stop_waits_for_the_end_of_a_transaction_and_keeps_what_it_wrote(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = StopSignal()
+    trainer = start(store, settings, stop=stop)
+    monkeypatch.setattr(attempts, "record_epoch", functools.partial(_stop_in_the_middle, attempts.record_epoch, stop))
+    with pytest.raises(StopRequestedError):
+        trainer.run()
+    give_back(store, trainer, 1, 1)
+    with store.read() as db:
+        (row,), history, saved = jobs.newest_first(db), jobs.history(db, 1), attempts.load_checkpoint(db, 1)
+    assert (row.status, row.failures, row.epoch, len(history)) == ("queued", 0, 2, 2)
+    assert saved is not None
+    assert checkpoint.from_bytes(saved, "the checkpoint")[1].epoch == 2
+
+
+def _stop_in_the_middle(record: Any, stop: StopSignal, db: Any, job: int, attempt: int, figures: dict[str, Any]) -> bool:
+    """Record an epoch, and have SIGTERM arrive while epoch 2's record is not yet committed."""
+    recorded: bool = record(db, job, attempt, figures)
+    if figures["epoch"] == 2:
+        before = signal.getsignal(signal.SIGTERM)
+        stop.listen()
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+    return recorded
+
+
+def test_a_stop_that_comes_when_all_is_published_changes_nothing(store: Store, settings: Settings) -> None:
+    trainer = start(store, settings)
+    version = finish(store, trainer).version
+    give_back(store, trainer, 1, 1)
+    with store.read() as db:
+        (row,) = jobs.newest_first(db)
+    assert (row.status, row.version) == ("succeeded", version)
+
+
+def test_a_database_that_refuses_again_and_again_fails_the_job_with_its_reason(store: Store, settings: Settings) -> None:
+    refusal = sa.exc.OperationalError("INSERT", {}, Exception("database or disk\nis full"))
+    start(store, settings)
+    for attempt in range(1, attempts.MOST_FAILURES + 1):
+        interrupt(store, 1, attempt, refusal)
+        with store.write() as db:
+            (row,) = jobs.newest_first(db)
+            jobs.claim(db, slots=1)
+    assert (row.status, row.error["code"]) == ("failed", "database")
+    assert "(database or disk is full), 3 times" in row.error["detail"]

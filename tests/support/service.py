@@ -97,18 +97,25 @@ def start_process(environ: dict[str, str], output: IO[bytes]) -> subprocess.Pope
 
 
 @contextmanager
-def server(settings: Settings, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx2.Client]]:
-    """A ready server process with those settings, and a client of it; `log` gets what it prints."""
+def launched(settings: Settings, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx2.Client]]:
+    """A server process with those settings, and a client of it; `log` gets what it prints."""
     with log.open("wb") as output:
         process = start_process(environ_of(settings), output)
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=PATIENCE_SECONDS, trust_env=False) as client:
-            assert eventually(lambda: process.poll() is not None or is_ready(client)), "it does not get ready"
-            assert process.poll() is None, log.read_text()
             yield process, client
     finally:
         process.terminate()
         process.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def server(settings: Settings, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx2.Client]]:
+    """The same, ready."""
+    with launched(settings, log) as (process, client):
+        assert eventually(lambda: process.poll() is not None or is_ready(client)), "it does not get ready"
+        assert process.poll() is None, log.read_text()
+        yield process, client
 
 
 def is_ready(client: httpx2.Client) -> bool:

@@ -28,7 +28,7 @@ from tests.support.faults import (
     weights_of,
 )
 from tests.support.pictures import encode, grey
-from tests.support.service import eventually, free_port, server, store_of, wait_for
+from tests.support.service import eventually, free_port, is_ready, server, store_of, wait_for
 from tests.support.streams import Event, following
 
 PNG = encode(grey())
@@ -175,7 +175,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_job_goes_on(settings: Setti
         job = submit(client)
         pid = trainer_of(settings, job)
         kill(parent_of(pid))
-        assert eventually(lambda: answers(client))
+        assert eventually(lambda: is_ready(client))
         ended = wait_for(client, job, "succeeded")
         assert ended["attempt"] == 1
         assert_same_weights(weights_of(client, ended["version"]), undisturbed)
@@ -183,10 +183,3 @@ def test_a_worker_that_is_killed_is_replaced_and_its_job_goes_on(settings: Setti
 
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def answers(client: httpx2.Client) -> bool:
-    try:
-        return client.get("/readyz").status_code == 200
-    except httpx2.TransportError:
-        return False

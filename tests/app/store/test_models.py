@@ -61,3 +61,40 @@ def test_a_number_is_never_used_again(db: sa.Connection) -> None:
     assert add(db) > version
     assert models.find(db, version) is None
     assert models.weights(db, version) is None
+
+
+def versions(db: sa.Connection) -> list[int]:
+    return [row.version for row in reversed(models.newest_first(db))]
+
+
+def test_pruning_keeps_the_current_version_its_last_predecessors_and_the_newest(db: sa.Connection) -> None:
+    for _ in range(12):
+        add(db)
+    for version in (1, 2, 3, 4, 2, 5):
+        models.activate(db, version, "a test")
+    assert models.predecessors(db, 10) == [2, 4, 3, 1]
+    assert models.prune(db, keep=2) == [1, 6, 7, 8, 9, 10]
+    assert versions(db) == [2, 3, 4, 5, 11, 12]
+    assert (models.current_version(db), models.predecessors(db, 10)) == (5, [2, 4, 3])
+    assert models.prune(db, keep=2) == []
+
+
+def test_pruning_keeps_the_way_back_however_often_one_went_to_and_fro(db: sa.Connection) -> None:
+    for _ in range(6):
+        add(db)
+    for version in (1, 2, 1, 2, 1):
+        models.activate(db, version, "a test")
+    assert models.prune(db, keep=1) == [3, 4, 5]
+    assert (models.current_version(db), models.predecessors(db, 10)) == (1, [2])
+
+
+def test_pruning_an_empty_database_does_nothing(db: sa.Connection) -> None:
+    assert models.prune(db, keep=1) == []
+    assert models.predecessors(db, 3) == []
+
+
+def test_a_version_that_is_removed_is_no_predecessor_any_more(db: sa.Connection) -> None:
+    for version in (add(db), add(db), add(db)):
+        models.activate(db, version, "a test")
+    models.remove(db, 2)
+    assert (versions(db), models.predecessors(db, 10)) == ([1, 3], [1])

@@ -1,0 +1,154 @@
+"""A database that is locked or full, and a checkpoint that is damaged in it."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from starlette.testclient import TestClient
+
+from app.settings import Settings
+from app.store import schema
+from app.store.attempts import MOST_FAILURES
+from tests.support.faults import RECIPE, Weights, assert_same_weights, is_gone, locked, reach, show, stop_in, submit, weights_of
+from tests.support.parts import absent
+from tests.support.pictures import encode, grey
+from tests.support.service import client_of, eventually, store_of, wait_for
+
+PNG = encode(grey())
+LOCKED_SECONDS = 3
+DISK_BYTES = 48 * 2**20
+
+
+def predict(client: TestClient) -> tuple[int, float]:
+    """Post a picture: the version that answered, and the seconds that it took."""
+    began = time.perf_counter()
+    answer = client.post("/predict", content=PNG, headers={"Content-Type": "image/png"})
+    assert answer.status_code == 200
+    return answer.json()["model"]["version"], time.perf_counter() - began
+
+
+def test_a_database_that_is_locked_hurts_no_prediction_and_no_job(own_client: TestClient, settings: Settings, undisturbed: Weights) -> None:
+    job = submit(own_client)
+    reach(own_client, job, 1)
+    with locked(settings):
+        until = time.monotonic() + LOCKED_SECONDS
+        seconds = []
+        while time.monotonic() < until:
+            seconds.append(predict(own_client)[1])
+        assert own_client.get("/readyz").status_code == 200
+        assert show(own_client, job)["status"] == "running"
+    assert len(seconds) > 20
+    assert max(seconds) < LOCKED_SECONDS / 2  # none waited for the lock
+    ended = wait_for(own_client, job, "succeeded")
+    assert ended["attempt"] == 1
+    assert_same_weights(weights_of(own_client, 2), undisturbed)
+
+
+def test_a_change_that_waits_too_long_for_a_locked_database_is_told_when_to_come_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.BUSY_SECONDS", 0.1)
+    with client_of(settings) as client:
+        with locked(settings):
+            answer = client.post("/train", json=RECIPE)
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert client.get("/models").status_code == 200
+        assert client.delete(f"/train/{submit(client)}").status_code == 202
+
+
+@pytest.fixture
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own that is soon full."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        absent(request.config, "tmpfs", "mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Write until nothing more goes in; the file that did it."""
+    path = folder / "filler"
+    with suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(bytes(2**16)):
+            pass
+    assert shutil.disk_usage(folder).free == 0
+    return path
+
+
+def test_a_disk_that_is_full_when_a_model_is_published_leaves_the_old_one_serving(
+    settings: Settings, small_disk: Path, undisturbed: Weights
+) -> None:
+    settings = dataclasses.replace(settings, state_dir=small_disk / "state")
+    with client_of(settings) as client:
+        job = submit(client)
+        pid = stop_in(settings, job, "publishing")
+        filler = fill(small_disk)
+        os.kill(pid, signal.SIGCONT)
+        assert eventually(lambda: is_gone(pid) and predict(client)[0] == 1)
+        assert client.get("/readyz").status_code == 200
+        refused = client.put("/models/current", json={"version": 1})
+        assert refused.status_code in (200, 503)
+        filler.unlink()
+        ended = wait_for(client, job, "succeeded", "failed")
+        assert ended["attempt"] > 1
+        if ended["status"] == "failed":
+            assert (ended["error"]["code"], "full" in ended["error"]["detail"]) == ("database", True)
+        else:
+            assert_same_weights(weights_of(client, ended["version"]), undisturbed)
+        again = wait_for(client, submit(client), "succeeded")
+        assert client.get("/models/current").json()["version"] == again["version"]
+    assert_consistent(settings)
+
+
+def assert_consistent(settings: Settings) -> None:
+    with closing(sqlite3.connect(settings.state_dir / "rookie.db")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_a_job_whose_disk_stays_full_fails_with_the_reason(settings: Settings, small_disk: Path) -> None:
+    settings = dataclasses.replace(settings, state_dir=small_disk / "state")
+    with client_of(settings) as client:
+        job = submit(client)
+        for turn in range(1, MOST_FAILURES + 1):
+            pid = stop_in(settings, job, "publishing", attempt=turn)
+            filler = fill(small_disk)
+            with filler.open("r+b") as file:  # the weights of the model have 4 MB
+                file.truncate(filler.stat().st_size - 2**19)
+            os.kill(pid, signal.SIGCONT)
+            assert eventually(lambda pid=pid: is_gone(pid))  # type: ignore[misc]
+            filler.unlink()
+        ended = wait_for(client, job, "failed")
+        assert (ended["error"]["code"], ended["version"]) == ("database", None)
+        assert "full" in ended["error"]["detail"]
+        assert client.get("/models/current").json()["version"] == 1
+    assert_consistent(settings)
+
+
+@pytest.mark.parametrize("damage", ["a bit", "cut short", "empty"])
+def test_a_damaged_checkpoint_costs_time_and_no_weights(settings: Settings, undisturbed: Weights, damage: str) -> None:
+    with client_of(settings) as client:
+        job = submit(client)
+        reach(client, job, 2)
+    with store_of(settings) as store, store.write() as db:
+        content = db.scalars(sa.select(schema.checkpoints.c.content)).one()
+        damaged = {"a bit": content[:-9] + bytes([content[-9] ^ 1]) + content[-8:], "cut short": content[:-1], "empty": b""}[damage]
+        db.execute(schema.checkpoints.update().values(content=damaged))
+    with client_of(settings) as client:
+        ended = wait_for(client, job, "succeeded")
+        assert_same_weights(weights_of(client, ended["version"]), undisturbed)
+        history = client.get(f"/train/{job}/history").json()["epochs"]
+        assert [record["epoch"] for record in history] == list(range(1, RECIPE["epochs"] + 1))
