@@ -42,7 +42,7 @@ bench-peers: $(VENV)/.runtime ## time training beside PyTorch, JAX and scikit-le
 	$(PY) -m benchmarks.train_peers $(ARGS)
 
 bench-latency: $(VENV)/.dev ## time predictions while nothing else happens, during activations and during training (ARGS="--rounds 5")
-	$(PY) benchmarks/latency.py $(ARGS)
+	$(PY) -m benchmarks.latency $(ARGS)
 
 # The stamps say that .venv holds what pyproject.toml and constraints.txt ask for; with them in place nothing is asked of the network.
 # setuptools comes first, pinned like the rest, because pip would otherwise fetch the newest one to install this project.
