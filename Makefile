@@ -42,7 +42,7 @@ bench-peers: $(VENV)/.runtime ## time training beside PyTorch, JAX and scikit-le
 	$(PY) -m benchmarks.train_peers $(ARGS)
 
 bench-latency: $(VENV)/.dev ## time predictions while nothing else happens, during activations and during training (ARGS="--rounds 5")
-	$(PY) benchmarks/latency.py $(ARGS)
+	$(PY) -m benchmarks.latency $(ARGS)
 
 # NVIDIA's client of the Open Inference Protocol, for the tests that speak it.
 .venv-conformance: tests/conformance/requirements.txt | $(VENV)/.dev
