@@ -1,4 +1,4 @@
-"""The commands for comparing runs: python -m model_core search | report."""
+"""The commands for comparing runs: python -m model_core search | report | export."""
 
 import json
 import os
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("search")(run_search)
     app.command("report")(write_report)
+    app.command("export")(export_model)
 
 
 def run_search(
@@ -67,6 +68,19 @@ def write_report(
     written = report.write_report(artifact.load(path), out, test)
     note = "" if test else f"; {folder} lacks the dataset, so no figure shows test images"
     console.out.print(f"{out}: {len(written)} files{note}")
+
+
+def export_model(
+    path: Annotated[Path, typer.Argument(help="weights file (.npz)")],
+    onnx: Annotated[Path, typer.Option(help="ONNX file to write", dir_okay=False)],
+) -> None:
+    """Write a model, its standardiser included, for other runtimes: pictures (N, 28, 28) uint8 in, probabilities (N, 10) out."""
+    try:
+        from model_core import export
+    except ImportError as error:
+        raise RookieError(f"exporting needs onnx ({error}); install it: pip install 'rookie[onnx]'") from error
+    export.write_onnx(artifact.load(path), onnx)
+    console.out.print(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")
 
 
 def _grid(name: str) -> dict[str, Any]:

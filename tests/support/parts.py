@@ -4,7 +4,7 @@ from typing import NoReturn
 
 import pytest
 
-PARTS = ("browser", "conformance", "container", "data", "faketime", "postgres", "tmpfs", "torch")
+PARTS = ("browser", "conformance", "container", "data", "faketime", "onnx", "postgres", "tmpfs", "torch")
 
 
 def required(config: pytest.Config) -> list[str]:
