@@ -57,7 +57,7 @@ $(VENV)/.runtime $(VENV)/.dev: pyproject.toml constraints.txt $(shell test -x $(
 	@echo "Installing pinned versions into $(VENV) (only after pyproject.toml or constraints.txt changed)"
 	@touch $(VENV)/.unfinished
 	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt setuptools
-	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.$(if $(findstring dev,$@),[dev$(comma)postgres$(comma)report])'
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.$(if $(findstring dev,$@),[dev$(comma)postgres$(comma)report$(comma)onnx])'
 	@rm $(VENV)/.unfinished
 	@touch $@ $(VENV)/.runtime # what development needs includes what runs
 

@@ -1,4 +1,4 @@
-"""The commands for comparing runs: python -m model_core search | report | record | reproduction."""
+"""The commands for comparing runs, and for other runtimes: python -m model_core search | report | record | reproduction | export."""
 
 import json
 import os
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("report")(write_report)
     app.command("record")(record_run)
     app.command("reproduction")(write_reproduction)
+    app.command("export")(export_model)
 
 
 def run_search(
@@ -90,6 +91,19 @@ def write_reproduction(
     runs = reproduction.load_all(records)
     artifact.write_atomically(out, reproduction.to_markdown(runs).encode())
     console.out.print(f"{out}: from {len(runs)} records")
+
+
+def export_model(
+    path: Annotated[Path, typer.Argument(help="weights file (.npz)")],
+    onnx: Annotated[Path, typer.Option(help="ONNX file to write", dir_okay=False)],
+) -> None:
+    """Write a model, its standardiser included, for other runtimes: pictures (N, 28, 28) uint8 in, probabilities (N, 10) out."""
+    try:
+        from model_core import export
+    except ImportError as error:
+        raise RookieError(f"exporting needs onnx ({error}); install it: pip install 'rookie[onnx]'") from error
+    export.write_onnx(artifact.load(path), onnx)
+    console.out.print(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")
 
 
 def _grid(name: str) -> dict[str, Any]:

@@ -1,0 +1,148 @@
+"""A client of a running service, for Python programs; it needs the standard library only.
+
+>>> from app.client import Client
+>>> Client("http://127.0.0.1:8000").predict(open("examples/trouser.png", "rb").read())["label"]
+'Trouser'
+"""
+
+import http.client
+import json
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8000"
+TIMEOUT_SECONDS = 60.0  # longer than the heartbeat of an event stream
+
+
+class ClientError(Exception):
+    """The service refused, or could not be reached; the text says why. `status` is None where there was no answer."""
+
+    def __init__(self, detail: str, status: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class Event(NamedTuple):
+    """Something that happened to a job: `status`, `epoch`, or as the last one `done`."""
+
+    kind: str
+    id: str
+    data: dict[str, Any]
+
+
+class Client:
+    """One service. Every call is a request of its own; all raise ClientError."""
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, token: str | None = None) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ClientError(f"{address!r} is no address of a service; it looks like {DEFAULT_ADDRESS}")
+        self._address, self._parts = address, parts
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def predict(self, picture: bytes) -> dict[str, Any]:
+        """Classify one picture, a file's bytes."""
+        answer: dict[str, Any] = self._json("POST", "/predict", picture, {"Content-Type": "image/*"})
+        return answer
+
+    def predict_batch(self, pictures: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Classify many pictures: for each an answer, or the problem document of one that could not be read."""
+        boundary = secrets.token_hex(16)
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="picture"\r\n\r\n'.encode()
+        body = b"".join(head + picture + b"\r\n" for picture in pictures) + f"--{boundary}--\r\n".encode()
+        answer = self._json("POST", "/predict/batch", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        predictions: list[dict[str, Any]] = answer["predictions"]
+        return predictions
+
+    def train(self, **wanted: Any) -> dict[str, Any]:
+        """Queue a training job: `recipe`, `promote` and any field of the recipe."""
+        return self._send_json("POST", "/train", wanted)
+
+    def job(self, number: int) -> dict[str, Any]:
+        """How a job stands."""
+        found: dict[str, Any] = self._json("GET", f"/train/{number}")
+        return found
+
+    def cancel(self, number: int) -> dict[str, Any]:
+        """Cancel a job."""
+        found: dict[str, Any] = self._json("DELETE", f"/train/{number}")
+        return found
+
+    def follow(self, number: int) -> Iterator[Event]:
+        """What happens to a job, up to its end; a connection that breaks is taken up again where it broke."""
+        last = ""
+        while True:
+            connection, response = self._request("GET", f"/train/{number}/events", headers={"Last-Event-ID": last})
+            try:
+                for event in _events(response):
+                    yield event
+                    last = event.id
+                    if event.kind == "done":
+                        return
+            except (OSError, http.client.HTTPException):
+                continue
+            finally:
+                connection.close()
+
+    def models(self) -> dict[str, Any]:
+        """The model versions, and which one serves."""
+        found: dict[str, Any] = self._json("GET", "/models")
+        return found
+
+    def activate(self, version: int) -> dict[str, Any]:
+        """Let a version serve."""
+        return self._send_json("PUT", "/models/current", {"version": version})
+
+    def _send_json(self, method: str, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._json(method, path, json.dumps(content).encode(), {"Content-Type": "application/json"})
+        return answer
+
+    def _json(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+        connection, response = self._request(method, path, body, headers)
+        try:
+            return json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ClientError(f"{self._address} broke off its answer ({error})") from error
+        finally:
+            connection.close()
+
+    def _request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """An answer of the service that is no refusal."""
+        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT_SECONDS)
+        try:
+            connection.request(method, self._parts.path.rstrip("/") + path, body, {**self._headers, **(headers or {})})
+            response = connection.getresponse()
+            if response.status < 400:
+                return connection, response
+            problem = _detail(response.read(), response.reason)
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise ClientError(f"{self._address} cannot be reached ({error}); is the service running? make serve") from error
+        connection.close()
+        raise ClientError(problem, response.status)
+
+
+def _detail(body: bytes, reason: str) -> str:
+    """What a problem document says."""
+    try:
+        return str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return reason
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[Event]:
+    """Server-sent events, as far as this service uses them: one line of data each."""
+    fields: dict[str, str] = {}
+    for line in response:
+        text = line.decode().rstrip("\r\n")
+        if text:
+            name, _, value = text.partition(":")
+            fields[name] = value.removeprefix(" ")
+        elif "data" in fields:
+            yield Event(fields.get("event", "message"), fields.get("id", ""), json.loads(fields["data"]))
+            fields = {}

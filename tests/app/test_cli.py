@@ -1,0 +1,98 @@
+"""The command line and the client under it, against a real server."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app import cli
+from app.client import Client, ClientError
+from app.settings import Settings
+from tests.support import tiny
+from tests.support.garments import PICTURES, label
+from tests.support.pictures import encode, grey
+from tests.support.service import add_version, free_port, server
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-of-the-tests"
+
+
+@pytest.fixture
+def address(settings: Settings, tmp_path: Path) -> Iterator[str]:
+    """Where a server of the test's own listens."""
+    settings = dataclasses.replace(settings, port=free_port(), model=ROOT / "weights/rookie.npz", token=TOKEN)
+    with server(settings, tmp_path / "log"):
+        add_version(settings, tiny.model())
+        yield f"http://127.0.0.1:{settings.port}"
+
+
+def run(address: str, *arguments: str, token: str = TOKEN) -> int | str | None:
+    """Run a command; its exit code, or its last words."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--server", address, "--token", token, *arguments])
+    return end.value.code
+
+
+def test_predict_names_what_the_examples_show(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(address, "predict", *map(str, PICTURES)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(PICTURES) > 5
+    for line, picture in zip(lines, PICTURES, strict=True):
+        assert line.startswith(str(picture))
+        assert label(picture) in line
+
+
+def test_predict_goes_on_after_a_file_that_is_no_picture(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.png").write_bytes(b"text")
+    (tmp_path / "b.png").write_bytes(encode(grey()))
+    assert run(address, "predict", "--json", str(tmp_path / "a.png"), str(tmp_path / "b.png")) == 1
+    bad, good = map(json.loads, capsys.readouterr().out.splitlines())
+    assert bad["code"] == "not-an-image"
+    assert len(good["probabilities"]) == 10
+
+
+def test_models_lists_and_activates(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(address, "models") == 0
+    assert [line[:9] for line in capsys.readouterr().out.splitlines()[1:]] == ["        2", "*       1"]
+    assert run(address, "models", "--activate", "2") == 0
+    assert [line[:9] for line in capsys.readouterr().out.splitlines()[1:]] == ["*       2", "        1"]
+    assert "no model version 9" in str(run(address, "models", "--activate", "9"))
+
+
+def test_train_follows_the_job_to_its_end(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fields = ["--set", "epochs=3", "--set", "hidden=[16,12]", "--set", "augment=none"]
+    assert run(address, "train", "--follow", "--promote", "always", *fields) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("] ")[2][:3] for line in lines if line.startswith("[")] == ["1/3", "2/3", "3/3"]
+    assert lines[-1].startswith("version 3: test accuracy ")
+
+
+def test_a_refusal_is_one_line(address: str) -> None:
+    assert "ROOKIE_TOKEN" in str(run(address, "train", token="another-token-here"))
+    assert "epochs" in str(run(address, "train", "--set", "epochs=none"))
+    assert "cannot be reached" in str(run(f"http://127.0.0.1:{free_port()}", "models"))
+    assert "no address" in str(run("127.0.0.1", "models"))
+    assert "missing.png" in str(run(address, "predict", "missing.png"))
+
+
+def test_a_program_gets_answers_and_refusals(address: str) -> None:
+    client = Client(address, TOKEN)
+    assert client.predict(PICTURES[0].read_bytes())["label"] == label(PICTURES[0])
+    with pytest.raises(ClientError, match="not a picture") as refused:
+        client.predict(b"text")
+    assert refused.value.status == 415
+    job = client.train(epochs=2000, hidden=[16, 12])
+    assert client.cancel(job["id"])["status"] == "cancelled"
+    assert [event.kind for event in client.follow(job["id"])][-1] == "done"
+
+
+def test_the_client_needs_the_standard_library_only() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-c", "import sys, app.cli; print(*sys.modules)"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {module.partition(".")[0] for module in listed.stdout.split()}
+    assert loaded <= {"app", *sys.stdlib_module_names} | {name for name in loaded if name.startswith("_")}
