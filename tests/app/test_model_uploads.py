@@ -62,7 +62,9 @@ def test_what_a_card_claims_of_itself_counts_for_nothing(own_client: TestClient)
     added = upload(own_client, claimed).json()
     assert added["promotion"]["promoted"] is False
     assert "is under the serving model's 100.00%" in added["promotion"]["reason"]
-    assert added["model"]["card"]["metrics"] == json.loads(json.dumps(poor.card["metrics"]))
+    told, measured = added["model"]["card"]["metrics"], json.loads(json.dumps(poor.card["metrics"]))
+    assert told.pop("ece") == pytest.approx(measured.pop("ece"), abs=1e-6)  # one thread there, several here: the last bits differ
+    assert told == measured
     assert added["model"]["validation_accuracy"] == poor.card["metrics"]["validation_accuracy"] < 1
     assert own_client.get("/models/current").json()["version"] == 1
 
