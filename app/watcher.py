@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
@@ -47,16 +47,18 @@ class Watcher:
     async def run(self) -> None:
         """Look again and again, until `stop`. A failing database is waited for; predictions go on."""
         while not self._stopping.is_set():
-            try:
-                await run_in_threadpool(self.tick)
-                await self._hub.refresh()
-                self._trouble = ""
-            except sa.exc.SQLAlchemyError as error:
-                self._report(f"the database does not do what it should: {error}")
-            except Exception:
-                log.exception("the watcher met an error of its own and goes on")
+            for look in (lambda: run_in_threadpool(self.tick), self._hub.refresh):  # where one fails the other goes on
+                await self._outlive(look)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), INTERVAL_SECONDS)
+
+    async def _outlive(self, look: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await look()
+        except sa.exc.SQLAlchemyError as error:
+            self._report(f"the database does not do what it should: {error}")
+        except Exception:
+            log.exception("the watcher met an error of its own and goes on")
 
     def _report(self, trouble: str) -> None:
         """Say so once, not four times a second."""
@@ -76,6 +78,7 @@ class Watcher:
         if current not in (None, self._predictor.served.version, self._refused):
             self._swap_to(current)
         self._dispatcher.tick()
+        self._trouble = ""
 
     def _swap_to(self, version: int | None) -> None:
         try:

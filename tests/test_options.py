@@ -7,14 +7,24 @@ from tests.support.parts import PARTS
 pytest_plugins = ["pytester"]
 
 NEEDS_DATA = "def test_needs_data(fashion_mnist): ..."
-SOAKS = "import pytest\n\n@pytest.mark.soak\ndef test_soaks(): ..."
+MARKED = """import pytest
+
+@pytest.mark.faults
+def test_kills(): ...
+
+@pytest.mark.faults
+@pytest.mark.soak
+def test_kills_for_long(): ...
+"""
 
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A folder of its own, without data, whose tests run under our conftest."""
     monkeypatch.delenv("ROOKIE_DATA_DIR", raising=False)
-    pytester.makeini("[pytest]\nmarkers = soak\naddopts = -p tests.conftest -p no:cacheprovider -p no:hypothesispytest -p no:anyio -ra")
+    pytester.makeini(
+        "[pytest]\nmarkers =\n    faults\n    soak\naddopts = -p tests.conftest -p no:cacheprovider -p no:hypothesispytest -p no:anyio -ra"
+    )
     return pytester
 
 
@@ -40,7 +50,7 @@ def test_a_part_that_does_not_exist_cannot_be_required(run: pytest.Pytester) -> 
     result.stderr.fnmatch_lines([f"*--require dta: no such part; there are {', '.join(PARTS)}"])
 
 
-def test_soak_tests_run_only_when_they_are_asked_for(run: pytest.Pytester) -> None:
-    run.makepyfile(SOAKS)
-    run.runpytest_inprocess().assert_outcomes(deselected=1)
-    run.runpytest_inprocess("-m", "soak").assert_outcomes(passed=1)
+@pytest.mark.parametrize(("options", "passed"), [((), 0), (("-m", "faults"), 1), (("-m", "soak"), 1), (("-m", "faults or soak"), 2)])
+def test_fault_and_soak_tests_run_only_when_they_are_asked_for(run: pytest.Pytester, options: tuple[str, ...], passed: int) -> None:
+    run.makepyfile(MARKED)
+    run.runpytest_inprocess(*options).assert_outcomes(passed=passed, deselected=2 - passed)

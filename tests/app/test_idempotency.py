@@ -71,7 +71,7 @@ def test_requests_with_one_key_that_come_at_once_give_one_job(queue: TestClient)
 
 
 def test_a_job_says_before_it_starts_how_long_it_may_take(queue: TestClient) -> None:
-    short, long, wide = post(queue, None, epochs=3), post(queue, None, epochs=300), post(queue, None, epochs=3, hidden=[512, 512])
+    short, long, wide = (post(queue, None, **{"epochs": 1000, **more}) for more in ({}, {"epochs": 2000}, {"hidden": [512, 512]}))
     seconds = [answer.json()["eta_seconds"] for answer in (short, long, wide)]
     assert 0 < seconds[0] < seconds[1]
     assert seconds[0] < seconds[2]

@@ -1,0 +1,95 @@
+"""The dispatcher outlives a database that refuses: what it could not write it writes later."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.jobs.dispatch import SILENCE_SECONDS, Dispatcher
+from app.main import open_store
+from app.settings import Settings
+from app.store import Row, Store, jobs
+from tests.support import tiny
+from tests.support.faults import kill, no_trainer_left, trainer_of
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    """A database with the shipped model and a job."""
+    store = open_store(settings)
+    with store.write() as db:
+        jobs.submit(db, {**tiny.RECIPE.as_record(), "epochs": 2000}, "always")
+    with no_trainer_left(settings):
+        yield store
+    store.close()
+
+
+def refuse(*_: Any) -> AbstractContextManager[sa.Connection]:
+    raise sa.exc.OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+
+def job(store: Store) -> Row:
+    with store.read() as db:
+        (row,) = jobs.newest_first(db)
+    return row
+
+
+def tick_twice(dispatcher: Dispatcher) -> None:
+    """A job that one look queues again is claimed by the next."""
+    for _ in range(2):
+        dispatcher.tick()
+
+
+def test_a_trainers_death_that_cannot_be_written_is_written_later(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher = Dispatcher(store, settings, os.environ)
+    dispatcher.tick()
+    kill(trainer_of(settings, 1))
+    with monkeypatch.context() as full:
+        full.setattr(Store, "write", refuse)
+        for _ in range(2):
+            with pytest.raises(sa.exc.OperationalError):
+                dispatcher.tick()
+    assert (job(store).status, job(store).failures) == ("running", 0)
+    tick_twice(dispatcher)
+    assert (job(store).attempt, job(store).failures) == (2, 1)
+    dispatcher.stop()
+
+
+def test_a_stop_that_cannot_be_written_ends_the_trainers_all_the_same(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher = Dispatcher(store, settings, os.environ)
+    dispatcher.tick()
+    kill(trainer_of(settings, 1))
+    with monkeypatch.context() as full:
+        full.setattr(Store, "write", refuse)
+        dispatcher.stop()
+    assert job(store).status == "running"
+    seconds = [0.0]
+    next_one = Dispatcher(store, settings, os.environ, lambda: seconds[0])
+    next_one.tick()
+    seconds[0] += SILENCE_SECONDS + 1
+    tick_twice(next_one)
+    assert job(store).attempt == 2
+    next_one.stop()
+
+
+def test_a_job_without_a_process_is_given_to_another_after_the_silence_and_not_before(store: Store, settings: Settings) -> None:
+    with store.write() as db:
+        assert jobs.claim(db, slots=1), "a server claims the job, and is killed before it starts a trainer"
+    seconds = [100.0]
+    dispatcher = Dispatcher(store, settings, os.environ, lambda: seconds[0])
+    for _ in range(3):
+        dispatcher.tick()
+        seconds[0] += SILENCE_SECONDS / 3
+    assert (job(store).attempt, job(store).failures) == (1, 0)
+    seconds[0] += 1
+    tick_twice(dispatcher)
+    assert (job(store).attempt, job(store).failures) == (2, 1)
+    dispatcher.stop()
+    assert job(store).status == "queued"
