@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 OUT ?= state/trained.npz
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test faults install check format train bench bench-peers bench-latency FORCE
+.PHONY: help serve test faults install check format train bench bench-peers bench-serve bench-latency FORCE
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,15 @@ bench-peers: $(VENV)/.runtime ## time training beside PyTorch, JAX and scikit-le
 
 bench-latency: $(VENV)/.dev ## time predictions while nothing else happens, during activations and during training (ARGS="--rounds 5")
 	$(PY) -m benchmarks.latency $(ARGS)
+
+bench-serve: $(VENV)/.dev .venv-peers/litserve .venv-peers/bentoml .venv-peers/mlserver ## load the service and its peers, side by side (ARGS="--rounds 5")
+	@command -v wrk >/dev/null || { echo "wrk makes the load. On Debian and Ubuntu: sudo apt install wrk" >&2; exit 1; }
+	$(PY) -m benchmarks.serve.run $(ARGS)
+
+# The peers, each in an environment of its own; one that cannot be installed is reported, and its row stays out.
+.venv-peers/%: benchmarks/serve/peers/%.txt | $(VENV)/.dev
+	@$(PY) -m venv --clear $@
+	@$@/bin/python -m pip install -q --disable-pip-version-check -r $< || { rm -rf $@; echo "$* cannot be installed" >&2; }
 
 # NVIDIA's client of the Open Inference Protocol, for the tests that speak it.
 .venv-conformance: tests/conformance/requirements.txt | $(VENV)/.dev

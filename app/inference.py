@@ -6,10 +6,11 @@ is no timer. Requests of many rows are computed in a thread, part by part, so th
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from model_core import Model, network
 from model_core.familiarity import Familiarity
 from model_core.network import PIXELS
 
+T = TypeVar("T")
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 TURN_ROWS = 32  # most rows of one turn of the event loop: about a millisecond
@@ -95,6 +97,10 @@ class Predictor:
         finally:
             self._rows_in_hand -= len(rows)
 
+    async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Do long work off the event loop, in the one thread where all such work takes turns: more would only fight for the interpreter."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
     def _admit(self, count: int) -> None:
         """Count rows as in hand. A request that finds nothing in hand is let in whatever its size."""
         if self._rows_in_hand and self._rows_in_hand + count > self._most_rows:
@@ -136,10 +142,10 @@ class Predictor:
 
     async def _compute_in_parts(self, rows: Pixels) -> Answer:
         """Large requests take turns in one thread, a part at a time."""
-        loop, served, parts = asyncio.get_running_loop(), self._served, []
+        served, parts = self._served, []
         arrived: float | None = time.perf_counter()
         for start in range(0, len(rows), PART_ROWS):
-            parts.append(await loop.run_in_executor(self._thread, self._compute, served, rows[start : start + PART_ROWS], arrived))
+            parts.append(await self.in_thread(self._compute, served, rows[start : start + PART_ROWS], arrived))
             arrived = None
         return Answer(np.concatenate(parts), served)
 

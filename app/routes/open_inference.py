@@ -133,13 +133,13 @@ async def run_inference(request: Request, predictor: Predictor, version: str | N
     if len(content) <= LARGE_BYTES:
         asked = inference_request.parse(body.read(content, request.headers))
     else:
-        asked = await run_in_threadpool(_parse, content, dict(request.headers))
+        asked = await predictor.in_thread(_parse, content, dict(request.headers))
     if version is not None:
         _check_version(version, predictor.served.version)  # it may have been replaced while the body came in
     answered = await predictor.classify(asked.pixels)
     if len(asked.pixels) * 10 <= LARGE_BYTES // 64:
         return _encode(asked, answered)
-    return await run_in_threadpool(_encode, asked, answered)
+    return await predictor.in_thread(_encode, asked, answered)
 
 
 def _parse(content: bytes, headers: dict[str, str]) -> InferenceRequest:

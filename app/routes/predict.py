@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
-from starlette.concurrency import run_in_threadpool
 
 from app import answers, images, uploads
 from app.dependencies import PredictorDep
@@ -46,12 +45,12 @@ async def predict_batch(request: Request, predictor: PredictorDep) -> Response:
     """Classify many pictures: parts named `files`, or an array (N, 28, 28) uint8 as numpy.save writes it. One bad file spoils no other."""
     if uploads.media_type(request) in uploads.NPY_TYPES:
         pixels = uploads.parse_npy(await request.body())
-        return await run_in_threadpool(_batch_response, [None] * len(pixels), await predictor.classify(pixels), pixels)
-    decoded = await run_in_threadpool(_decode_all, await uploads.read_files(request))
+        return await predictor.in_thread(_batch_response, [None] * len(pixels), await predictor.classify(pixels), pixels)
+    decoded = await predictor.in_thread(_decode_all, await uploads.read_files(request))
     pictures = [picture for picture in decoded if not isinstance(picture, Problem)]
     stacked = np.stack(pictures) if pictures else np.empty((0, 28, 28), np.uint8)
     answer = await predictor.classify(stacked) if pictures else None
-    return await run_in_threadpool(_batch_response, [each if isinstance(each, Problem) else None for each in decoded], answer, stacked)
+    return await predictor.in_thread(_batch_response, [each if isinstance(each, Problem) else None for each in decoded], answer, stacked)
 
 
 def _decode_all(files: list[memoryview]) -> list[NDArray[np.uint8] | Problem]:

@@ -1,0 +1,1 @@
+"""How fast the service answers, beside its peers: make bench-serve."""
