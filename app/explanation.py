@@ -98,7 +98,7 @@ def _class(k: int, prediction: Prediction, logits: Array, bias: Array, contribut
         probability=prediction.probabilities[CLASSES[k]],
         logit=float(logits[k]),
         bias=float(bias[k]),
-        contributions=contributions[:, k].round(9).tolist(),
+        contributions=contributions[:, k].round(7).tolist(),
     )
 
 

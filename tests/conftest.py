@@ -17,6 +17,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--require", default="", metavar="NAME[,NAME...]", help=f"fail instead of skip where one of {', '.join(PARTS)} is absent"
     )
 
+    parser.addoption("--screenshots", type=Path, metavar="FOLDER", help="where the browser tests write pictures of the page's parts")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     unknown = set(required(config)) - set(PARTS)

@@ -49,3 +49,14 @@ def test_colours_are_named_once_for_light_and_once_for_dark() -> None:
     for path in STATIC.rglob("*.css"):
         used = set(re.findall(r"var\((--[\w-]+)", path.read_text()))
         assert used <= light | {"--share", "--zoom", "--shadow", "--radius"}, name(path)
+
+
+def imports(path: Path) -> set[Path]:
+    """A module and all that it cannot start without."""
+    direct = {(path.parent / module).resolve() for module in re.findall(r'from "([^"]+)"', path.read_text())}
+    return {path.resolve()}.union(*(imports(each) for each in direct))
+
+
+def test_the_modules_of_the_first_view_are_fetched_at_once() -> None:
+    preloaded = re.findall(r'rel="modulepreload" href="static/([^"]+)"', (STATIC / "index.html").read_text())
+    assert {STATIC / each for each in preloaded} == imports(STATIC / "js/predict/index.js")

@@ -11,8 +11,15 @@ export class Failure extends Error {
 
 /** The answer to a request; a Failure where there is none, or where it is an error. A missing token is asked for once. */
 export async function send(path, options = {}) {
-  let response = await attempt(path, options);
-  if (response.status === 401 && (await askForToken(await reason(response)))) response = await attempt(path, options);
+  const response = await attempt(path, options);
+  if (response.ok) return response;
+  const failure = new Failure(await reason(response), response.status);
+  if (response.status === 401 && (await askForToken(failure.message))) return again(path, options);
+  throw failure;
+}
+
+async function again(path, options) {
+  const response = await attempt(path, options);
   if (!response.ok) throw new Failure(await reason(response), response.status);
   return response;
 }

@@ -34,15 +34,18 @@ export function scrolling(label, table) {
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, table);
 }
 
-/** A table from headings and rows of cells; a heading that starts with # is a number's. */
+/** A table from headings and rows of cells; a heading that starts with # is a number's, one with ~ is left out on a phone, one with ! is for screen readers. */
 export function table(caption, headings, rows) {
-  const numbers = headings.map((heading) => heading.startsWith("#"));
-  const cell = (tag) => (content, k) => el(tag, { class: numbers[k] && "number", scope: tag === "th" && "col" }, ...[content].flat());
-  const head = headings.map((heading) => heading.replace(/^#/, ""));
+  const kinds = headings.map((heading) => [heading.includes("#") && "number", heading.includes("~") && "wide"].filter(Boolean).join(" "));
+  const cell = (tag) => (content, k) => el(tag, { class: kinds[k] || null, scope: tag === "th" && "col" }, ...[content].flat());
+  const head = headings.map((heading) => {
+    const text = heading.replace(/^[#~!]+/, "");
+    return heading.startsWith("!") ? el("span", { class: "hidden" }, text) : text;
+  });
   return el(
     "table", {},
     caption && el("caption", {}, caption),
-    el("thead", {}, el("tr", {}, head.map(cell("th")))),
+    el("thead", {}, el("tr", {}, head.map((text, k) => cell(text ? "th" : "td")(text, k)))),
     el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map(cell("td"))))),
   );
 }

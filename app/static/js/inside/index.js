@@ -36,7 +36,7 @@ function draw(versions, current) {
   const sheets = el("div", { class: "sheets" });
   const about = el("p", { class: "quiet" });
   const panels = el("div", { class: "facts", "aria-live": "polite" });
-  const body = el("div", {}, panels, sheets);
+  const body = el("div", {}, sheets, panels);
   const names = Object.fromEntries(versions.map((version) => [version, `Version ${version}${Number(version) === current ? " (serves)" : ""}`]));
   const set = (name) => (value) => {
     state[name] = value;

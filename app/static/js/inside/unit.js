@@ -34,7 +34,7 @@ function panel(facts, state) {
     image,
     el(
       "div", {},
-      el("h3", {}, `Unit ${facts.unit} of version ${facts.version}`),
+      el("h2", {}, `Unit ${facts.unit} of version ${facts.version}`),
       el("p", { class: "quiet" }, `Feeds units ${facts.feeds.map(({ unit, weight }) => `${unit} (${signed(weight)})`).join(", ")} of the second layer.`),
       pulls(facts.speaks_for),
     ),

@@ -31,7 +31,7 @@ function refresh() {
     const list = await getJson("models");
     fill(
       place,
-      scrolling("Model versions", table("", ["#Version", "", "#Validation", "#Test", "Made", "From", ""], list.models.map(cells))),
+      scrolling("List of versions", table("", ["#Version", "!Serves", "#Validation", "~#Test", "~Made", "~From", "!What to do"], list.models.map(cells))),
       list.previous !== null && el("div", { class: "buttons" }, rollBack(list.previous)),
     );
   });

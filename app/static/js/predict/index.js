@@ -13,18 +13,28 @@ import { showTable } from "./table.js";
 import { showWhy } from "./why.js";
 
 let running = new AbortController();
+let tabling = new AbortController();
 
 export function start() {
+  document.documentElement.classList.toggle("touches", navigator.maxTouchPoints > 0);
   startIntake(take);
-  startDrawing((file) => one(file, "Your drawing"));
-  startExamples(one);
-  startGallery(one);
-  firstExample(one);
+  startDrawing((file) => take([file]));
+  startExamples(alone);
+  startGallery(alone);
+  performance.mark("usable");
+  firstExample(alone).then(() => performance.mark("answered"));
 }
 
 function take(files) {
   clearChoices();
-  return files.length === 1 ? one(files[0], files[0].name) : many(files);
+  return files.length === 1 ? alone(files[0], files[0].name) : many(files);
+}
+
+/** Classify one picture, in the place of whatever was there. */
+function alone(...picture) {
+  tabling.abort();
+  fill(document.getElementById("table"));
+  return one(...picture);
 }
 
 /** Classify one picture; `truth` is its label where that is known. */
@@ -33,7 +43,6 @@ async function one(file, title, truth = null) {
   running = new AbortController();
   const { signal } = running;
   const [seen, answer, why] = ["seen", "answer", "why"].map((id) => document.getElementById(id));
-  fill(document.getElementById("table"));
   showIncoming(seen, file, title);
   showWaiting(answer);
   try {
@@ -52,9 +61,9 @@ async function one(file, title, truth = null) {
 }
 
 function many(files) {
-  running.abort();
-  running = new AbortController();
-  return showTable(document.getElementById("table"), files, one, running.signal);
+  tabling.abort();
+  tabling = new AbortController();
+  return showTable(document.getElementById("table"), files, one, tabling.signal);
 }
 
 function clearChoices() {

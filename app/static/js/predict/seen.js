@@ -24,10 +24,17 @@ function captioned(picture, text) {
 /** Show what the network sees, and what was done to get there. */
 export async function showPrepared(place, file, prediction) {
   const { prepared } = prediction;
-  const source = prepared ? await (await fetch(prepared.picture)).blob() : file;
-  paint(place.querySelector("canvas"), lightness(await createImageBitmap(source)));
+  const source = prepared ? await decoded(prepared.picture) : await createImageBitmap(file);
+  paint(place.querySelector("canvas"), lightness(source));
   place.parentElement.querySelector(".steps")?.remove();
   place.after(steps(prepared));
+}
+
+async function decoded(address) {
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  return image;
 }
 
 function paint(canvas, greys) {

@@ -40,7 +40,7 @@ function draw(place, rows, one) {
   fill(
     place,
     el("h2", { role: "status" }, done < rows.length ? `${done} of ${rows.length} pictures` : `${rows.length} pictures`),
-    scrolling("Answers", table("", ["Picture", "Answer", "#Sure", "", ""], rows.map((row) => cells(row, one)))),
+    scrolling("Answers", table("", ["Picture", "Answer", "#Sure", "!Familiar", "!Why"], rows.map((row) => cells(row, one)))),
     el(
       "div", { class: "buttons" },
       el("button", { type: "button", disabled: done < rows.length, on: { click: () => save(rows) } }, "Save as CSV"),

@@ -35,7 +35,7 @@ function refresh(first = false) {
       fill(job, el("p", { class: "panel job quiet" }, "Start a job: its curves appear here as it learns."));
       return null;
     }
-    return fill(history, scrolling("Training jobs", table("", ["#Job", "Recipe", "Status", "#Epochs", "#Validation", "Made", ""], jobs.map(cells))));
+    return fill(history, scrolling("Training jobs", table("", ["#Job", "~Recipe", "Status", "~#Epochs", "#Validation", "~Made", "!What to do"], jobs.map(cells))));
   });
 }
 

@@ -1,0 +1,104 @@
+"""Models: the versions, their figures, and the way from one to another."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import Settings
+from model_core import Recipe, artifact
+from tests.support import tiny
+from tests.support.browser import Look, Watched
+from tests.support.service import add_version
+
+pytestmark = pytest.mark.browser
+Open = Callable[..., Watched]
+
+
+def row(opened: Watched, version: int) -> Any:
+    """The line of a version."""
+    return opened.page.locator(".models tbody tr").filter(has=opened.page.get_by_role("cell", name=str(version), exact=True))
+
+
+def another(seed: int) -> artifact.Model:
+    return tiny.model(Recipe.from_record({**tiny.RECIPE.as_record(), "seed": seed, "epochs": 1}))
+
+
+def test_the_versions_stand_there_with_their_accuracy(watched: Open, look: Look, screenshots: Path | None) -> None:
+    opened = watched(look, path="#models")
+    assert "90." in row(opened, 1).inner_text() or "9" in row(opened, 1).inner_text()
+    opened.assert_accessible()
+    row(opened, 1).get_by_role("button", name="Look").click()
+    opened.sees("rows are what they truly are")
+    assert opened.page.locator(".confusion tbody tr").count() == 10
+    opened.page.get_by_text("Model card").click()
+    opened.sees("Intended use and limits")
+    opened.assert_accessible()
+    opened.page.get_by_text("Model card").click()
+    opened.keep(screenshots, "models")
+
+
+def test_a_version_is_activated_and_rolled_back(watched: Open, look: Look) -> None:
+    opened = watched(look, path="#models")
+    row(opened, 2).get_by_role("button", name="Activate").click()
+    opened.sees("Version 2 serves.")
+    row(opened, 2).get_by_text("serves", exact=True).wait_for()
+    opened.page.get_by_role("button", name="Roll back to version 1").click()
+    opened.sees("Version 1 serves.")
+    row(opened, 1).get_by_text("serves", exact=True).wait_for()
+    opened.assert_accessible()
+
+
+def test_a_version_is_downloaded_whole(watched: Open, settings: Settings) -> None:
+    opened = watched(path="#models")
+    with opened.page.expect_download() as download:
+        row(opened, 1).get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "rookie-1.npz"
+    assert Path(download.value.path()).read_bytes() == settings.model.read_bytes()
+
+
+def test_a_version_is_deleted_at_the_second_click(watched: Open, settings: Settings) -> None:
+    version = add_version(settings, another(5))
+    opened = watched(path="#models")
+    row(opened, version).get_by_role("button", name="Delete").click()
+    row(opened, version).get_by_text("Delete for good?").click()
+    opened.sees(f"Version {version} is deleted.")
+    assert row(opened, version).count() == 0
+
+
+def test_a_file_is_uploaded_scored_and_told_of(watched: Open, look: Look) -> None:
+    opened = watched(look, path="#models")
+    content = artifact.to_bytes(another(6))
+    opened.page.locator("#upload").set_input_files([{"name": "mine.npz", "mimeType": "application/octet-stream", "buffer": content}])
+    opened.page.get_by_role("button", name="Upload").click()
+    opened.page.get_by_text("It is version").wait_for(timeout=60_000)
+    opened.assert_accessible()
+
+
+def test_a_file_that_is_no_model_is_refused_with_the_reason(watched: Open) -> None:
+    opened = watched(failing=True)
+    opened.goto("#models")
+    opened.page.locator("#upload").set_input_files([{"name": "mine.npz", "mimeType": "application/octet-stream", "buffer": b"no"}])
+    opened.page.get_by_role("button", name="Upload").click()
+    opened.sees("cannot be read as an .npz file")
+
+
+def test_a_failing_server_is_said_with_its_reason_and_a_way_on(watched: Open, look: Look) -> None:
+    opened = watched(look, failing=True)
+    opened.page.route("**/models", lambda route: route.abort())
+    opened.goto("#models")
+    opened.sees("The service does not answer")
+    opened.assert_accessible()
+    opened.page.unroute("**/models")
+    opened.page.get_by_role("button", name="Try again").click()
+    row(opened, 1).wait_for()
+
+
+def test_a_change_that_fails_is_said_with_its_reason(watched: Open) -> None:
+    opened = watched(failing=True)
+    opened.goto("#models")
+    opened.page.route("**/models/current", lambda route: route.fulfill(status=503, json={"detail": "the database does not answer"}))
+    row(opened, 2).get_by_role("button", name="Activate").click()
+    opened.sees("the database does not answer")
+    assert row(opened, 2).get_by_role("button", name="Activate").is_enabled()

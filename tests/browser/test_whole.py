@@ -1,0 +1,110 @@
+"""What holds for the page as a whole: its weight, its speed, its token, its documentation."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from app.settings import Settings
+from tests.support.browser import LOOKS, Look, Watched
+from tests.support.service import free_port, server
+
+pytestmark = pytest.mark.browser
+Open = Callable[..., Watched]
+
+TOKEN = "an-example-of-a-token-0123456789"
+FIRST_VIEW_BYTES = 100_000
+USABLE_MS = 300
+LOADS = 12  # at most; one that is quick enough will do: a busy machine is no fault of the page
+
+
+@pytest.fixture(scope="module")
+def guarded(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a server listens that has a token."""
+    folder = tmp_path_factory.mktemp("guarded")
+    own = dataclasses.replace(settings, token=TOKEN, port=free_port(), state_dir=folder, training_slots=0)
+    with server(own, folder / "log"):
+        yield f"http://127.0.0.1:{own.port}/"
+
+
+def test_the_first_view_is_light_and_soon_usable(watched: Open) -> None:
+    opened = watched()
+    page = opened.page
+    opened.until("performance.getEntriesByName('answered').length")
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    received: list[float] = []
+    session.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    usable: list[float] = []
+    answered: list[float] = []
+    for _ in range(LOADS):
+        received.clear()
+        page.reload()
+        opened.until("performance.getEntriesByName('answered').length")
+        start = page.evaluate("performance.getEntriesByType('navigation')[0].responseStart")
+        for mark, times in (("usable", usable), ("answered", answered)):
+            times.append(page.evaluate(f"performance.getEntriesByName('{mark}')[0].startTime") - start)
+        page.wait_for_load_state("networkidle")
+        if usable[-1] < USABLE_MS:
+            break
+    figures = f"usable {min(usable):.0f} ms, answered {min(answered):.0f} ms"
+    print(f"first view: {sum(received):.0f} bytes in {len(received)} requests, {figures}")  # noqa: T201
+    assert sum(received) < FIRST_VIEW_BYTES
+    assert min(usable) < USABLE_MS
+
+
+def test_a_token_is_asked_for_once_and_kept_for_the_tab_alone(watched: Open, guarded: str, look: Look) -> None:
+    opened = watched(look, at=guarded, failing=True)
+    page = opened.page
+    opened.goto("#train")
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("dialog").get_by_text("Authorization: Bearer").wait_for()
+    opened.assert_accessible()
+    page.get_by_label("Token", exact=True).fill("another-token-that-is-wrong")
+    page.keyboard.press("Enter")
+    page.locator(".recipe .failure").wait_for()
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_label("Token", exact=True).fill(TOKEN)
+    page.get_by_role("button", name="Go on").click()
+    opened.sees("is queued.")
+    page.get_by_role("button", name="Cancel this job").click()
+    page.locator(".job").get_by_text("Cancelled").wait_for()
+    assert page.evaluate("sessionStorage.length") == 1
+    assert page.evaluate("localStorage.length") == 0
+    assert page.context.cookies() == []
+
+
+def test_leaving_the_token_out_changes_nothing_and_says_so(watched: Open, guarded: str) -> None:
+    opened = watched(at=guarded, failing=True)
+    opened.goto("#train")
+    opened.page.get_by_role("button", name="Start training").click()
+    opened.page.get_by_role("button", name="Cancel", exact=True).click()
+    opened.page.locator(".recipe").get_by_text("changes need the header").wait_for()
+
+
+def test_the_documentation_works_under_its_policy(watched: Open) -> None:
+    opened = watched(path="docs")
+    opened.page.get_by_text("/predict", exact=True).first.wait_for()
+
+
+def test_a_part_whose_code_does_not_come_says_so(watched: Open) -> None:
+    opened = watched(failing=True)
+    opened.page.route("**/js/inside/index.js", lambda route: route.abort())
+    opened.goto("#inside")
+    opened.sees("This part could not be loaded")
+
+
+@pytest.mark.parametrize("part", ["", "#inside", "#train", "#models"])
+def test_a_part_fits_on_the_narrowest_telephone(watched: Open, part: str) -> None:
+    opened = watched(Look((320, 640), "light"), path=part)
+    opened.page.wait_for_load_state("networkidle")
+
+
+def test_the_parts_are_named_in_the_title_and_the_navigation(watched: Open) -> None:
+    opened = watched(LOOKS[0])
+    for name, title in (("Inside", "What it has learned"), ("Train", "Train a network"), ("Models", "Model versions")):
+        opened.page.get_by_role("navigation").get_by_text(name).click()
+        opened.page.get_by_role("heading", name=title).wait_for()
+        assert title in opened.page.title()
+        assert opened.page.get_by_role("navigation").locator("[aria-current]").inner_text() == name
