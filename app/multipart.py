@@ -1,16 +1,14 @@
-"""A form's parts (RFC 7578), found in a body that is already here whole: nothing is copied, nothing goes through a temporary file."""
+"""A form's parts (RFC 7578) in a body that is already here whole, found by python-multipart: nothing goes through a temporary file."""
 
-import re
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.errors import UploadPartsError
 
-MOST_HEADER_BYTES = 4096  # of one part
-_BOUNDARY = re.compile(r"""boundary=(?:"([^"]+)"|([^\s;,"]+))""", re.IGNORECASE)
-_DISPOSITION = re.compile(rb"(?:^|\r\n)content-disposition:[ \t]*form-data((?:[^\r\n]|\r\n[ \t])*)", re.IGNORECASE)
-_PARAMETER = re.compile(rb""";\s*([\w*-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)""")
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 
 class Part(NamedTuple):
@@ -18,67 +16,67 @@ class Part(NamedTuple):
 
     name: bytes
     is_file: bool  # whether it has a file name
-    content: memoryview
+    content: bytes
 
 
 def parts(body: bytes, content_type: str, most: int) -> list[Part]:
     """The parts of a multipart/form-data body, in order. Raises UploadPartsError, also where there are more than `most`."""
-    found: list[Part] = []
-    for header, content in _split(body, b"--" + _boundary(content_type)):
-        if len(found) == most:
-            raise UploadPartsError(f"Too many parts in the form: it may have {most}")
-        name, is_file = _describe(header)
-        found.append(Part(name, is_file, content))
-    return found
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        raise UploadPartsError("the multipart Content-Type has no boundary")
+    collector = _Collector(most)
+    try:
+        MultipartParser(boundary, collector.callbacks()).write(body)
+    except FormParserError as error:
+        raise UploadPartsError(f"the multipart body cannot be read: {error}") from error
+    if not collector.ended:
+        raise UploadPartsError("the multipart body cannot be read: it ends before its last boundary")
+    return collector.parts
 
 
-def _boundary(content_type: str) -> bytes:
-    match = _BOUNDARY.search(content_type)
-    text = match and (match[1] or match[2])
-    if not text or len(text) > 70 or not text.isascii():
-        raise UploadPartsError("the multipart Content-Type has no boundary of at most 70 characters")
-    return text.encode()
+class _Collector:
+    """Gathers what the parser calls out."""
 
+    def __init__(self, most: int) -> None:
+        self.parts: list[Part] = []
+        self.ended = False
+        self._most = most
+        self._field, self._value = b"", b""
+        self._disposition: dict[bytes, bytes] = {}
+        self._content: list[bytes] = []
 
-def _split(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Header block and content of each part."""
-    view, inner = memoryview(body), b"\r\n" + delimiter
-    position = 0 if body.startswith(delimiter) else body.find(inner) + 2
-    if position == 1:
-        raise UploadPartsError("the multipart body cannot be read: its boundary is not in it")
-    while not body.startswith(b"--", position + len(delimiter)):
-        start = _line_end(body, position + len(delimiter))
-        header_end = body.find(b"\r\n\r\n", start - 2, start + MOST_HEADER_BYTES)
-        end = -1 if header_end < 0 else _next(body, inner, header_end + 4)
-        if end < 0:
-            raise UploadPartsError("the multipart body cannot be read: a part is cut short, or its header does not end")
-        yield body[start:header_end], view[header_end + 4 : end]
-        position = end + 2
+    def callbacks(self) -> "MultipartCallbacks":
+        """The parser's events, each with what is done about it."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._on_field,
+            "on_header_value": self._on_value,
+            "on_header_end": self._end_header,
+            "on_part_data": lambda data, start, end: self._content.append(data[start:end]),
+            "on_part_end": self._end,
+            "on_end": self._finish,
+        }
 
+    def _begin(self) -> None:
+        if len(self.parts) == self._most:
+            raise UploadPartsError(f"Too many parts in the form: it may have {self._most}")
+        self._disposition, self._content = {}, []
 
-def _next(body: bytes, inner: bytes, start: int) -> int:
-    """Where the next delimiter stands; a longer line that begins like one is content."""
-    while True:
-        end = body.find(inner, start)
-        after = body[end + len(inner) : end + len(inner) + 2]
-        if end < 0 or after == b"--" or after[:1] in (b" ", b"\t") or after == b"\r\n":
-            return end
-        start = end + 1
+    def _on_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
 
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
 
-def _line_end(body: bytes, position: int) -> int:
-    """Behind the line that a delimiter stands on, which may end with blanks."""
-    end = body.find(b"\r\n", position, position + 100)
-    if end < 0 or body[position:end].strip(b" \t"):
-        raise UploadPartsError("the multipart body cannot be read: a boundary is not alone on its line")
-    return end + 2
+    def _end_header(self) -> None:
+        if self._field.lower() == b"content-disposition":
+            self._disposition = parse_options_header(self._value)[1]
+        self._field, self._value = b"", b""
 
+    def _end(self) -> None:
+        if b"name" not in self._disposition:
+            raise UploadPartsError("the multipart body cannot be read: a part has no Content-Disposition with a name")
+        self.parts.append(Part(self._disposition[b"name"], b"filename" in self._disposition, b"".join(self._content)))
 
-@lru_cache(maxsize=256)
-def _describe(header: bytes) -> tuple[bytes, bool]:
-    """Name, and whether it is a file, from a part's header block. A client sends the same ones again and again."""
-    match = _DISPOSITION.search(header)
-    parameters = {key.lower(): value.strip(b'"') for key, value in _PARAMETER.findall(match[1])} if match else {}
-    if b"name" not in parameters:
-        raise UploadPartsError("the multipart body cannot be read: a part has no Content-Disposition with a name")
-    return parameters[b"name"], b"filename" in parameters or b"filename*" in parameters
+    def _finish(self) -> None:
+        self.ended = True

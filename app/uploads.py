@@ -74,10 +74,10 @@ async def _read_part(request: Request) -> bytes:
     files = [part for part in form if part.name == b"file" and part.is_file]
     if len(files) != 1:
         raise UploadPartsError(f"the form has {len(files)} files in parts named 'file'; send exactly one")
-    return bytes(files[0].content)
+    return files[0].content
 
 
-async def read_files(request: Request) -> list[memoryview]:
+async def read_files(request: Request) -> list[bytes]:
     """The files of a form's parts named `files`, in order. Raises UnsupportedBodyError or UploadPartsError."""
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("multipart/form-data"):

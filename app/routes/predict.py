@@ -53,14 +53,14 @@ async def predict_batch(request: Request, predictor: PredictorDep) -> Response:
     return await predictor.in_thread(_batch_response, [each if isinstance(each, Problem) else None for each in decoded], answer, stacked)
 
 
-def _decode_all(files: list[memoryview]) -> list[NDArray[np.uint8] | Problem]:
+def _decode_all(files: list[bytes]) -> list[NDArray[np.uint8] | Problem]:
     """Each file's picture, or what is wrong with it."""
     return [_decode(file) for file in files]
 
 
-def _decode(file: memoryview) -> NDArray[np.uint8] | Problem:
+def _decode(file: bytes) -> NDArray[np.uint8] | Problem:
     try:
-        return images.decode(bytes(file))
+        return images.decode(file)
     except Problem as problem:
         return problem
 

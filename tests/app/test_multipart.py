@@ -1,4 +1,4 @@
-"""Our reader of forms finds what another one finds, and refuses what is none."""
+"""The reader of forms finds what Starlette finds, and refuses what is none."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -65,9 +65,33 @@ def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
         assert refused.detail  # noqa: PT017
 
 
-def test_a_preamble_and_an_epilogue_are_no_parts() -> None:
-    body = b'hello\r\n--B \t\r\nContent-Disposition: form-data; name="a"; filename="b;c\\"d.png"\r\n\r\n1\r\n--B--\r\nbye'
+def test_an_epilogue_is_no_part() -> None:
+    body = b'\r\n--B\r\nContent-Disposition: form-data; name="a"; filename="b;c\\"d.png"\r\n\r\n1\r\n--B--\r\nbye'
     assert by_us(body) == [(b"a", True, b"1")]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "ends before its last boundary"),
+        (b"hello", "boundary"),
+        (b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1', "ends before its last boundary"),
+        (b"--B\r\nContent-Type: text/plain\r\n\r\n1\r\n--B--", "no Content-Disposition with a name"),
+        (b"--B\r\nX: " + b"x" * 10_000 + b"\r\n\r\n1\r\n--B--", "header size"),
+        (b"--B\r\n" + b"X: 1\r\n" * 100 + b"\r\n1\r\n--B--", "header count"),
+    ],
+)
+def test_what_is_no_form_is_refused_with_its_reason(body: bytes, reason: str) -> None:
+    with pytest.raises(UploadPartsError, match=reason):
+        multipart.parts(body, TYPE, 2)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["multipart/form-data", "multipart/form-data; boundary=", f"multipart/form-data; boundary={'x' * 300}"]
+)
+def test_a_boundary_that_is_missing_or_too_long_is_refused(content_type: str) -> None:
+    with pytest.raises(UploadPartsError, match="oundary"):
+        multipart.parts(b"--B--", content_type, 2)
 
 
 @pytest.mark.parametrize(
