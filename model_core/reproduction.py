@@ -23,18 +23,19 @@ TABLE_2 = (
 SHORT_EPOCHS = 100  # of rows 2 to 10
 ABLATION = {"no L2": {"l2": 0.0}, "no decay": {"lr_decay": 1.0}, "neither": {"l2": 0.0, "lr_decay": 1.0}}
 CURVE_EPOCHS = (1, 5, 95, 105, 500)
-# What the paper's Figure 4 and its text say of row 1, with as much room as "about" has there: epoch, field, lowest, highest.
+# What the paper's Figure 4 and its text say of row 1: epoch, field, lowest, highest. Room is half a point for training accuracy, and for
+# validation accuracy two standard errors over 5,000 images, 0.8 points.
 FIGURE_4 = (
-    (1, "train_accuracy", 0.79, 0.80),
+    (1, "train_accuracy", 0.785, 0.805),
     (1, "train_loss", 2.16, 2.26),
     (1, "train_penalty", 1.55, 1.65),
-    (5, "validation_accuracy", 0.873, 0.883),
+    (5, "validation_accuracy", 0.87, 0.886),
     (5, "validation_loss", 0.30, 0.34),
     (95, "train_accuracy", 0.959, 0.969),
-    (105, "validation_accuracy", 0.905, 0.915),
+    (105, "validation_accuracy", 0.902, 0.918),
     (500, "train_accuracy", 0.993, 1.0),
     (500, "train_loss", 0.16, 0.20),
-    (500, "validation_accuracy", 0.910, 0.916),
+    (500, "validation_accuracy", 0.902, 0.924),
 )
 TEST_ERROR = 0.30  # points: the standard error of an accuracy of 90 % over 10,000 images
 
@@ -114,7 +115,13 @@ def _curve(records: Sequence[Record]) -> list[str]:
 
 
 def _figure_4(records: Sequence[Record]) -> list[str]:
-    lines = ["| epoch | figure | the paper's Figure 4 | ours | agrees |", "|---|---|---|---|---|"]
+    lines = [
+        "At a rate of 0.2 single epochs spike, so that what one of them shows on validation is partly chance; so is the split, which the",
+        "paper does not give. Its figures have room here for half a point (training) and for two standard errors (validation).",
+        "",
+        "| epoch | figure | the paper's Figure 4 | ours | agrees |",
+        "|---|---|---|---|---|",
+    ]
     for epoch, name, low, high in FIGURE_4:
         runs = _runs(records, PAPER.epochs)
         if runs:
