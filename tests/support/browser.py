@@ -1,6 +1,7 @@
 """A page that is watched while a test drives it: console, requests, width, accessibility."""
 
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,19 +25,25 @@ class Look:
     def __str__(self) -> str:
         return f"{'phone' if self.size == PHONE else 'desktop'}-{self.scheme}"
 
+    def context(self, browser: Any) -> Any:
+        """A context of the browser that looks so."""
+        (width, height), phone = self.size, self.size == PHONE
+        return browser.new_context(viewport={"width": width, "height": height}, color_scheme=self.scheme, has_touch=phone, is_mobile=phone)
+
 
 LOOKS = [Look(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
+OPPOSITE = [Look(DESKTOP, "light"), Look(PHONE, "dark")]  # between them, both widths and both schemes
+
+README = Path(__file__).parents[2] / "README.md"
+SCREENSHOTS = set(re.findall(r"docs/screenshots/([\w-]+)\.webp", README.read_text()))
+MOST_SCREENSHOT_BYTES = 60_000
 
 
 class Watched:
     """A page; leaving it checks that nothing went wrong that the test did not ask for."""
 
-    def __init__(self, browser: Any, address: str, look: Look, *, failing: bool = False, path: str = "") -> None:
-        phone = look.size == PHONE
-        self._context = browser.new_context(
-            viewport={"width": look.size[0], "height": look.size[1]}, color_scheme=look.scheme, has_touch=phone, is_mobile=phone
-        )
-        self.page = self._context.new_page()
+    def __init__(self, context: Any, address: str, look: Look, *, failing: bool = False, path: str = "") -> None:
+        self.page = context.new_page()
         self.page.set_default_timeout(20_000)
         self._address, self._path, self._failing, self.look = address, path, failing, look
         self.errors: list[str] = []
@@ -52,7 +59,7 @@ class Watched:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         width = self.page.evaluate("document.documentElement.scrollWidth") if kind is None else 0
-        self._context.close()
+        self.page.close()
         if kind is None:
             assert self.errors == []
             assert self.hosts <= {urlsplit(self._address).netloc}
@@ -88,8 +95,8 @@ class Watched:
         assert results.violations_count == 0, results.generate_report()
 
     def keep(self, folder: Path | None, name: str) -> None:
-        """Write a small screenshot where somebody asked for them, of the two looks that differ most."""
-        if folder is None or str(self.look) not in ("desktop-light", "phone-dark"):
+        """Write a small screenshot where somebody asked for them and the README shows it."""
+        if folder is None or f"{name}-{self.look}" not in SCREENSHOTS:
             return
         with Image.open(io.BytesIO(self.page.screenshot())) as whole:
             whole.convert("RGB").save(folder / f"{name}-{self.look}.webp", quality=72, method=6)
