@@ -59,6 +59,12 @@ bench-serve: $(VENV)/.dev .venv-peers/litserve .venv-peers/bentoml .venv-peers/m
 	@$@/bin/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
+# Schemathesis, which holds the service to its own /openapi.json.
+.venv-schemathesis: tests/schema/requirements.txt | $(VENV)/.dev
+	@$(PY) -m venv --clear $@
+	@$@/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
 # The stamps say that .venv holds what pyproject.toml and constraints.txt ask for; with them in place nothing is asked of the network.
 # setuptools comes first, pinned like the rest, because pip would otherwise fetch the newest one to install this project.
 $(VENV)/.runtime $(VENV)/.dev: pyproject.toml constraints.txt $(shell test -x $(PY) || echo FORCE)

@@ -19,10 +19,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope
 
 from model_core.errors import DataError, DivergenceError, RecipeError, RookieError
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS_OF_FILES = ("GET", "HEAD")
 log = logging.getLogger("rookie")
 
 
@@ -151,8 +154,12 @@ def install(app: FastAPI) -> None:
 def response(problem: Mapping[str, Any], scope: Scope, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """`problem` as the answer to the request of `scope`, which remembers its code for the log and the metrics."""
     scope["rookie.problem"] = problem["code"]
-    media_type = "application/json" if scope["path"].startswith("/v2") else "application/problem+json"
-    return JSONResponse(dict(problem), problem["status"], dict(headers or {}), media_type)
+    return JSONResponse(dict(problem), problem["status"], dict(headers or {}), media_type_of(scope["path"]))
+
+
+def media_type_of(path: str) -> str:
+    """What an error under `path` is: clients of the Open Inference Protocol read nothing but plain JSON."""
+    return "application/json" if path.startswith("/v2") else "application/problem+json"
 
 
 def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -162,7 +169,20 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "-")
     detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}: {phrase.lower()}; /docs lists what there is"
-    return response(document(error.status_code, code, detail), request.scope, error.headers)
+    headers = {**(error.headers or {}), **({"Allow": ", ".join(_methods(request))} if error.status_code == 405 else {})}
+    return response(document(error.status_code, code, detail), request.scope, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method of the path: the framework names those of one route alone, though others may have the same path."""
+    whole = {**request.scope, "root_path": request.scope.get("app_root_path", request.scope["root_path"])}  # as it was before a mount
+    asked = ({**whole, "method": method} for method in METHODS)
+    return [scope["method"] for scope in asked if any(_takes(route, scope) for route in request.app.routes)]
+
+
+def _takes(route: BaseRoute, scope: Scope) -> bool:
+    methods = METHODS_OF_FILES if isinstance(route, Mount) else METHODS
+    return scope["method"] in methods and route.matches(scope)[0] is Match.FULL
 
 
 def _on_validation_error(request: Request, error: Exception) -> Response:

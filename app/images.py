@@ -17,6 +17,10 @@ Image.MAX_IMAGE_PIXELS = None
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 SIDE = 28  # pixels
 MAX_PIXELS = 32 * 2**20  # a header that claims more is answered with 413 instead of a mere wrong size
+MAX_SCANS = 32  # of a JPEG; encoders write about ten, each goes over the whole picture, and one that says nothing takes eleven bytes
+QUICK_BYTES = 2**15  # what is larger may keep a decoder busy for a second, by segments and chunks without end
+_SCAN = b"\xff\xda"
+_PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
 
 
 def decode(content: bytes) -> NDArray[np.uint8]:
@@ -37,9 +41,19 @@ def open_picture(content: bytes) -> Image.Image:
     if not content:
         raise NotAnImageError("the upload is empty; send a picture")
     try:
-        return Image.open(io.BytesIO(content), formats=FORMATS)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise NotAnImageError(f"the upload is not a picture; send one as {', '.join(FORMATS)}") from error
+    _check_effort(image, content)
+    return image
+
+
+def _check_effort(image: Image.Image, content: bytes) -> None:
+    """Refuse files that a decoder works on for far longer than their size tells."""
+    if image.format in ("JPEG", "MPO") and (scans := content.count(_SCAN)) > MAX_SCANS:
+        raise UnreadableImageError(f"the JPEG picture has {scans} scans; send one with at most {MAX_SCANS}")
+    if image.format == "BMP" and image.info.get("compression") in _PACKED_BMP:
+        raise UnreadableImageError("the BMP picture is packed (RLE), which is read slowly; send it unpacked, or as PNG")
 
 
 @contextmanager
@@ -70,12 +84,16 @@ def check_frames(image: Image.Image) -> None:
 
 def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith("I"):  # 16 bits a pixel
-        wide = np.asarray(image).astype(np.int64)
-        return np.asarray(np.clip(wide, 0, 65535) >> 8, np.uint8)
+        return narrow(image)
     if image.has_transparency_data:
         colour = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", colour.size, "black"), colour)
     return np.array(image if image.mode == "L" else image.convert("L"))
+
+
+def narrow(image: Image.Image) -> NDArray[np.uint8]:
+    """A picture of 16 bits a pixel, cut to 8. A large one is not made larger on the way."""
+    return np.asarray(np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8)
 
 
 def encode_png(picture: NDArray[np.uint8]) -> bytes:

@@ -30,7 +30,9 @@ async def read(request: Request, prepare: PrepareQuery = None, picture: PictureQ
     """The picture in the request. Raises what `uploads`, `images` and `photo` raise."""
     content = await uploads.read_file(request)
     if prepare is None:
-        return Incoming(images.decode(content), None)
+        if len(content) <= images.QUICK_BYTES:
+            return Incoming(images.decode(content), None)
+        return Incoming(await request.app.state.predictor.in_thread(images.decode, content), None)
     async with request.app.state.photo_places:
         prepared = await run_in_threadpool(photo.prepare, content)
     return Incoming(prepared.pixels, _as_told(prepared, picture))

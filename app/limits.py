@@ -19,7 +19,7 @@ def most_bytes(path: str, query: bytes) -> int:
     if path.startswith("/v2/models/") and path.endswith("/infer"):
         return INFERENCE_BODY_BYTES
     most = BODY_BYTES.get(path, DEFAULT_BODY_BYTES)
-    return PHOTO_BYTES.get(path, most) if query and parse_qs(query).get(b"prepare") == [b"photo"] else most
+    return PHOTO_BYTES.get(path, most) if query and parse_qs(query.decode("latin-1")).get("prepare") == ["photo"] else most
 
 
 class BodyLimit:

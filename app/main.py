@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import model_core
-from app import errors, shutdown
+from app import errors, openapi, shutdown
 from app.direct import DirectRoutes
 from app.doors import Doors
 from app.events import EventHub
@@ -42,7 +42,10 @@ def create_app(settings: Settings) -> FastAPI:
         version=model_core.__version__,
         description="A three-layer neural network in NumPy: predict, look inside, retrain.",
         lifespan=_lifespan,
-        responses={"4XX": {"model": Problem, "description": "a problem document that says what to change"}},
+        responses={
+            "4XX": {"model": Problem, "description": "a problem document that says what to change"},
+            503: {"model": Problem, "description": "not now: too much is in hand, or the database is busy"},
+        },
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # each request would be asked about; the observer notes it all
@@ -54,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(routes.router)
     operations.mount_files(app)
     errors.install(app)
+    openapi.install(app, settings)
     app.add_middleware(DirectRoutes)  # innermost: each one stands around those before it
     app.add_middleware(BodyLimit)
     app.add_middleware(Doors, settings=settings)

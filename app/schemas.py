@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from model_core import Recipe
 from model_core.recipe import FIELDS, PRESETS
@@ -136,12 +136,20 @@ class Upload(BaseModel):
     promotion: Promotion
 
 
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 5.0 is as whole as 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
+
+
 class Activation(BaseModel):
     """Which version is to serve."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: int = Field(ge=1, le=2**31 - 1)
+    version: Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
 
 
 def _request_field(name: str) -> Any:
@@ -152,8 +160,8 @@ def _request_field(name: str) -> Any:
         return Literal[choices] | None, default
     bounds = Field(ge=field.metadata["low"], le=field.metadata["high"])
     if name == "hidden":
-        return Annotated[list[Annotated[int, bounds]], Field(min_length=2, max_length=2)] | None, default
-    return Annotated[float if field.type is float else int, bounds] | None, default
+        return Annotated[list[Annotated[int, bounds, WHOLE]], Field(min_length=2, max_length=2)] | None, default
+    return (Annotated[float, bounds] if field.type is float else Annotated[int, bounds, WHOLE]) | None, default
 
 
 class _TrainingRequest(BaseModel):

@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from app.dependencies import MetersDep, PredictorDep, StoreDep, WatcherDep
@@ -32,9 +33,10 @@ def _known_model(model: str, predictor: PredictorDep) -> int:
 
 
 VersionDep = Annotated[int, Depends(_known_model)]
+VersionText = Annotated[str, WithJsonSchema({"type": "integer", "minimum": 1})]  # read as text, so that it is refused in Triton's words
 
 
-def _known_version(version: str, served: VersionDep) -> None:
+def _known_version(version: VersionText, served: VersionDep) -> None:
     """The version in the path serves."""
     _check_version(version, served)
 

@@ -23,7 +23,8 @@ router = APIRouter(prefix="/train", tags=["train"])
 
 POLL_SECONDS = 2  # how soon a client may ask again
 JobId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+EVENT = {"type": "object", "properties": {name: {"type": "string"} for name in ("event", "id", "data")}}
+STREAM = {"content": {"text/event-stream": {"itemSchema": EVENT}}}
 NEVER_STORED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # the second tells a proxy to pass each event on at once
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 

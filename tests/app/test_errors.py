@@ -111,6 +111,23 @@ def test_every_error_of_the_service_is_a_problem_document(client: TestClient, me
         assert answer.headers["Allow"]
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/train", {"GET", "POST"}),
+        ("/train/1", {"GET", "DELETE"}),
+        ("/models", {"GET", "POST"}),
+        ("/models/current", {"GET", "PUT"}),
+        ("/models/1", {"GET", "DELETE"}),
+        ("/static/css/base.css", {"GET", "HEAD"}),
+    ],
+)
+def test_a_refused_method_gets_every_method_that_the_path_has(client: TestClient, path: str, methods: set[str]) -> None:
+    answer = client.patch(path)
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == methods
+
+
 def test_a_method_that_a_path_does_not_have_is_said_with_the_way_to_the_others(client: TestClient) -> None:
     answer = client.get("/predict")
     assert answer.headers["Allow"] == "POST"

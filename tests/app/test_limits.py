@@ -80,7 +80,7 @@ def test_each_route_has_its_own_limit(client: TestClient, path: str, query: str)
 
 def test_only_a_photograph_may_be_large() -> None:
     assert most_bytes("/predict", b"prepare=photo") == 16 * 2**20
-    queries = ("", "prepare=", "prepare=photo&prepare=x", "picture=1", "%00=;")
+    queries = ("", "prepare=", "prepare=photo&prepare=x", "picture=1", "%00=;", "%C3%9C=%FF", "prepare=%C3%9C")
     assert {most_bytes("/predict", query.encode()) for query in queries} == {2**20}
 
 

@@ -93,11 +93,27 @@ def test_nothing_else_is_found(client: TestClient, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"version": "1"}, {"version": 1.0}, {"version": True}, {"version": None}, {"version": 1, "reason": "mine"}, [1], 1, None]
+    "body",
+    [
+        {},
+        {"version": "1"},
+        {"version": 1.5},
+        {"version": 1e300},
+        {"version": True},
+        {"version": None},
+        {"version": 1, "reason": "mine"},
+        [1],
+        1,
+        None,
+    ],
 )
 def test_a_bad_activation_is_refused(client: TestClient, body: object) -> None:
     answer = client.put("/models/current", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+
+
+def test_a_whole_number_may_be_written_as_json_allows(client: TestClient) -> None:
+    assert client.put("/models/current", json={"version": 1.0}).json()["version"] == 1
 
 
 def test_a_damaged_version_stays_out(own_client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

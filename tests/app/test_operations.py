@@ -8,6 +8,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
+from app.errors import media_type_of
 from app.watcher import STALE_SECONDS
 from tests.support.service import BASE_URL
 
@@ -66,7 +67,7 @@ def test_the_description_lists_every_route_with_its_summary_and_its_errors(clien
             assert "4XX" in operation["responses"]
             for status, response in operation["responses"].items():
                 if status >= "4":
-                    assert response["content"]["application/json"]["schema"]["$ref"].endswith("/Problem"), (method, path, status)
+                    assert response["content"][media_type_of(path)]["schema"]["$ref"].endswith("/Problem"), (method, path, status)
     assert "HTTPValidationError" not in description["components"]["schemas"]
 
 

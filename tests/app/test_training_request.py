@@ -47,6 +47,10 @@ def test_each_preset_can_be_asked_for_and_changed(client: TestClient, name: str)
     assert (job["epochs"], job["promote"]) == (3, "never")
 
 
+def test_a_whole_number_may_be_written_as_json_allows(client: TestClient) -> None:
+    assert post(client, {"epochs": 3.0, "hidden": [20.0, 10], "seed": 5e0}).json()["recipe"]["hidden"] == [20, 10]
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_every_bound_of_a_recipe_is_kept_on_both_sides(client: TestClient, name: str) -> None:
     low, high = NUMBERS[name]["low"], NUMBERS[name]["high"]

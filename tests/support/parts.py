@@ -4,7 +4,7 @@ from typing import NoReturn
 
 import pytest
 
-PARTS = ("browser", "conformance", "container", "data", "onnx", "postgres", "tmpfs", "torch")
+PARTS = ("browser", "conformance", "container", "data", "onnx", "postgres", "schema", "tmpfs", "torch")
 
 
 def required(config: pytest.Config) -> list[str]:

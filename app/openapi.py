@@ -1,0 +1,50 @@
+"""/openapi.json: what FastAPI derives from the routes, and what it cannot know of them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.doors import OPEN_POSTS, SAFE_METHODS
+from app.errors import media_type_of
+from app.settings import Settings
+
+SCHEME = "token"
+RETRY_AFTER = {"description": "seconds to wait before the next try", "required": True, "schema": {"type": "integer", "minimum": 1}}
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Let `app` describe itself with the media types of its errors, and with the token where it asks for one."""
+    derive = app.openapi
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _complete(derive(), bool(settings.token))
+        assert app.openapi_schema is not None  # noqa: S101 (derive has put it there)
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]
+
+
+def _complete(document: dict[str, Any], guarded: bool) -> None:
+    if guarded:
+        document["components"]["securitySchemes"] = {SCHEME: {"type": "http", "scheme": "bearer", "description": "what ROOKIE_TOKEN holds"}}
+    for path, method, operation in _operations(document):
+        _describe_errors(operation["responses"], media_type_of(path))
+        if guarded and method.upper() not in SAFE_METHODS and path not in OPEN_POSTS:
+            operation["security"] = [{SCHEME: []}]
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def _describe_errors(responses: dict[str, Any], media_type: str) -> None:
+    for status, response in responses.items():
+        if status >= "4":
+            (schema,) = response["content"].values()
+            response["content"] = {media_type: schema}
+        if status == "503":
+            response["headers"] = {"Retry-After": RETRY_AFTER}

@@ -1,0 +1,168 @@
+"""A server under attack: how it is sent what no client sends, what it may answer, and whether it is unharmed."""
+
+import re
+import socket
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import numpy as np
+from PIL import Image
+
+from app.settings import Settings
+from tests.support.pictures import encode, grey
+
+TOKEN = "an-example-of-a-token-0123456789"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+Mutation = Callable[[bytes, np.random.Generator], bytes]
+
+
+@dataclass
+class Target:
+    """A running server, a client of it, and how much of its log has been looked at."""
+
+    settings: Settings
+    client: httpx2.Client
+    log: Path
+    pid: int
+    read: int = 0
+
+    def assert_unharmed(self) -> None:
+        """It is ready, predicts, and has met no error of its own since it was last asked."""
+        assert self.client.get("/readyz").status_code == 200
+        answer = self.client.post("/predict", content=encode(grey()), headers={"Content-Type": "image/png"})
+        assert answer.status_code == 200, answer.text
+        fresh = self.fresh_log()
+        assert "Traceback" not in fresh, fresh[-3000:]
+        assert '"status": 500' not in fresh, fresh[-3000:]
+        assert TOKEN not in fresh
+
+    def fresh_log(self) -> str:
+        """What it has written since it was last asked."""
+        content = self.log.read_bytes()
+        fresh, self.read = content[self.read :], len(content)
+        return fresh.decode()
+
+    def send(self, content: bytes, seconds: float = 10) -> bytes:
+        """Its answer, up to the close, to these bytes alone; what it has said where it does not close in time."""
+        answer = b""
+        with self.connect(seconds) as connection:
+            try:
+                connection.sendall(content)
+                connection.shutdown(socket.SHUT_WR)
+                while part := connection.recv(2**16):
+                    answer += part
+            except (ConnectionError, TimeoutError):
+                pass  # a reset may come once it has answered
+        return answer
+
+    def peak_bytes(self) -> int:
+        """The most memory that it has had; nothing where that cannot be known."""
+        status = Path(f"/proc/{self.pid}/status")
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+        return 1024 * int(found[1]) if found else 0
+
+    def connect(self, seconds: float = 10) -> socket.socket:
+        """A connection to it."""
+        return socket.create_connection(("127.0.0.1", self.settings.port), timeout=seconds)
+
+
+def status_of(answer: bytes) -> int:
+    """The status of the first answer in these bytes; 0 where there is none."""
+    return int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+def cut(content: bytes, rng: np.random.Generator) -> bytes:
+    """The file without its end."""
+    return content[: int(rng.integers(1, len(content)))]
+
+
+def flip(content: bytes, rng: np.random.Generator) -> bytes:
+    """The file with one to eight bits turned over."""
+    changed = bytearray(content)
+    for _ in range(rng.choice((1, 2, 8))):
+        changed[rng.integers(len(changed))] ^= 1 << int(rng.integers(8))
+    return bytes(changed)
+
+
+def splice(content: bytes, rng: np.random.Generator) -> bytes:
+    """The file with a piece of it moved somewhere else, over what was there."""
+    changed = bytearray(content)
+    size = int(rng.integers(1, max(2, len(content) // 8)))
+    source, goal = (int(rng.integers(0, max(1, len(content) - size))) for _ in range(2))
+    changed[goal : goal + size] = content[source : source + size]
+    return bytes(changed)
+
+
+MUTATIONS: dict[str, Mutation] = {"cut short": cut, "bits flipped": flip, "spliced": splice}
+
+
+def mutants(content: bytes, count: int) -> Iterator[bytes]:
+    """`count` damaged copies, each kind of damage in turn, always the same ones."""
+    rng, kinds = np.random.default_rng(len(content)), list(MUTATIONS.values())
+    for number in range(count):
+        yield kinds[number % len(kinds)](content, rng)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def with_chunk(png: bytes, more: bytes) -> bytes:
+    """A PNG with something more behind its header."""
+    return png[:33] + more + png[33:]
+
+
+def scan_bomb(side: int, most_bytes: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again: each time the decoder goes over all of the picture."""
+    whole = encode(np.zeros((side, side), np.uint8), "JPEG", progressive=True)
+    scan, end = whole[whole.rindex(b"\xff\xda") : -2], whole[-2:]
+    return whole[:-2] + scan * ((most_bytes - len(whole)) // len(scan)) + end
+
+
+def packed_bmp(side: int, pairs: int) -> bytes:
+    """A run-length encoded BMP that says `pairs` times next to nothing."""
+    body, palette = b"\x01\x00" * pairs, bytes(1024)
+    head = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(body), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + 1024 + len(body), 0, 0, 54 + 1024) + head + palette + body
+
+
+def gif_of(frames: int, side: int = 28) -> bytes:
+    """A GIF with very many tiny frames."""
+    frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
+    return encode(Image.new("P", (side, side)), "GIF")[:-1] + frame * frames + b";"
+
+
+def webp_claiming(side: int) -> bytes:
+    """A WebP of a few bytes that claims a size."""
+    content = bytearray(encode(Image.new("RGB", (28, 28)), "WEBP", lossless=True))
+    start = content.index(b"VP8L") + 9
+    bits = int.from_bytes(content[start : start + 4], "little") & ~((1 << 28) - 1)
+    content[start : start + 4] = (bits | (side - 1) | (side - 1) << 14).to_bytes(4, "little")
+    return bytes(content)
+
+
+def jpeg_claiming(side: int) -> bytes:
+    """A small JPEG that claims a size."""
+    content = bytearray(encode(grey(), "JPEG"))
+    start = content.index(b"\xff\xc0") + 5
+    content[start : start + 4] = struct.pack(">HH", side, side)
+    return bytes(content)
+
+
+def gif_claiming(side: int) -> bytes:
+    """A small GIF that claims a size."""
+    content = bytearray(encode(grey(), "GIF"))
+    content[6:10] = struct.pack("<HH", side, side)
+    return bytes(content)
+
+
+def bmp_claiming(side: int) -> bytes:
+    """A small BMP that claims a size."""
+    content = bytearray(encode(grey(), "BMP"))
+    content[18:26] = struct.pack("<ii", side, side)
+    return bytes(content)
