@@ -57,8 +57,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(DirectRoutes)  # innermost: each one stands around those before it
     app.add_middleware(BodyLimit)
     app.add_middleware(Doors, settings=settings)
-    app.add_middleware(Policy)
     app.add_middleware(Observer, meters=app.state.meters, log=LineWriter() if settings.access_log else None)
+    app.add_middleware(Policy)
     return app
 
 
