@@ -52,7 +52,7 @@ def what_stays(output: str) -> object:
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
     default = FIELDS[name].default
-    shown = "" if default in (None, ()) else f"`{int(default) if isinstance(default, bool) else default}`"
+    shown = "" if default in (None, (), "") else f"`{int(default) if isinstance(default, bool) else default}`"
     assert f"| `{name}` | {shown} | {FIELDS[name].metadata['help']} |" in README
 
 
