@@ -40,8 +40,8 @@ def test_one_click_on_an_example_answers(watched: Open) -> None:
         assert opened.page.get_by_role("button", name=name, exact=True).get_attribute("aria-pressed") == "true"
 
 
-def test_a_photograph_is_prepared_in_view(watched: Open, look: Look, screenshots: Path | None) -> None:
-    opened = watched(look)
+def test_a_photograph_is_prepared_in_view(watched: Open, every_look: Look, screenshots: Path | None) -> None:
+    opened = watched(every_look)
     opened.says("Ankle boot")
     opened.page.locator("#choose").set_input_files([BAG])
     opened.says("Bag")
