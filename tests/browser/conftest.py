@@ -11,11 +11,11 @@ import httpx2
 import pytest
 
 from app.settings import Settings
-from tests.support import tiny
 from tests.support.browser import LOOKS, OPPOSITE, Look, Watched
 from tests.support.garments import EXAMPLES
 from tests.support.parts import absent
 from tests.support.service import add_version, eventually, free_port, server
+from tests.support.tiny import another_model
 
 WEIGHTS = EXAMPLES.parent / "weights" / "rookie.npz"
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -47,7 +47,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Set
 def address(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a real server listens that has two versions."""
     with server(settings, tmp_path_factory.mktemp("log") / "log"):
-        add_version(settings, tiny.model())
+        add_version(settings, another_model(seed=1, epochs=2))
         yield f"http://127.0.0.1:{settings.port}/"
 
 

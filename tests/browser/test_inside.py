@@ -103,6 +103,13 @@ def test_a_unit_that_one_of_two_versions_lacks_is_said_to_be_missing(watched: Op
     opened.page.get_by_role("heading", name="Unit 100 of version 1").wait_for()
 
 
+def test_a_tile_that_does_not_come_says_why(watched: Open) -> None:
+    opened = watched(failing=True)
+    opened.page.route("**/weights/w1/0.png*", lambda route: route.fulfill(status=503, json={"detail": "the database does not answer"}))
+    opened.goto("#inside")
+    opened.page.get_by_alt_text("the database does not answer").wait_for()
+
+
 def test_a_failing_server_is_said_with_its_reason_and_a_way_on(watched: Open, look: Look) -> None:
     opened = watched(look, failing=True)
     opened.page.route("**/weights/w1.png*", lambda route: route.fulfill(status=503, json={"detail": "the database does not answer"}))

@@ -8,10 +8,10 @@ import httpx2
 import pytest
 
 from app.settings import Settings
-from model_core import Recipe, artifact
-from tests.support import tiny
+from model_core import artifact
 from tests.support.browser import Look, Watched
 from tests.support.service import add_version
+from tests.support.tiny import another_model
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Watched]
@@ -20,10 +20,6 @@ Open = Callable[..., Watched]
 def row(opened: Watched, version: int) -> Any:
     """The line of a version."""
     return opened.page.locator(".models tbody tr").filter(has=opened.page.get_by_role("cell", name=str(version), exact=True))
-
-
-def another(seed: int) -> artifact.Model:
-    return tiny.model(Recipe.from_record({**tiny.RECIPE.as_record(), "seed": seed, "epochs": 1}))
 
 
 def test_the_versions_stand_there_with_their_accuracy(
@@ -63,7 +59,7 @@ def test_a_version_is_downloaded_whole(watched: Open, settings: Settings) -> Non
 
 
 def test_a_version_is_deleted_at_the_second_click(watched: Open, settings: Settings) -> None:
-    version = add_version(settings, another(5))
+    version = add_version(settings, another_model(seed=5, epochs=1))
     opened = watched(path="#models")
     row(opened, version).get_by_role("button", name="Delete").click()
     row(opened, version).get_by_text("Delete for good?").click()
@@ -73,7 +69,7 @@ def test_a_version_is_deleted_at_the_second_click(watched: Open, settings: Setti
 
 def test_a_file_is_uploaded_scored_and_told_of(watched: Open) -> None:
     opened = watched(path="#models")
-    content = artifact.to_bytes(another(6))
+    content = artifact.to_bytes(another_model(seed=6, epochs=1))
     opened.page.locator("#upload").set_input_files([{"name": "mine.npz", "mimeType": "application/octet-stream", "buffer": content}])
     opened.page.get_by_role("button", name="Upload").click()
     opened.page.get_by_text("It is version").wait_for(timeout=60_000)

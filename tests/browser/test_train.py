@@ -15,7 +15,7 @@ from tests.support.service import wait_for
 pytestmark = pytest.mark.browser
 Open = Callable[..., Watched]
 
-EPOCHS = 12
+EPOCHS = 15
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def ended_jobs(address: str) -> list[int]:
     """Two jobs of as many epochs that have run to their end."""
     with httpx2.Client(base_url=address, trust_env=False) as client:
         fields = {"epochs": EPOCHS, "batch_size": 64, "promote": "never"}
-        asked = [client.post("/train", json={**fields, "learning_rate": rate}).json()["id"] for rate in (0.01, 0.1)]
+        asked = [client.post("/train", json={**fields, "learning_rate": rate}).json()["id"] for rate in (0.0005, 0.002)]
         return [wait_for(client, job, "succeeded")["id"] for job in asked]
 
 
@@ -86,7 +86,6 @@ def test_a_job_that_has_ended_shows_its_curves_and_its_numbers(
     opened = watched(every_look, path="#train")
     look_at(opened, ended_jobs[1])
     assert opened.page.locator(".chart .validation").count() == 2
-    opened.page.get_by_role("heading", name="Train a network").scroll_into_view_if_needed()
     opened.keep(screenshots, "train")
     opened.page.get_by_text("The same numbers as a table").click()
     opened.page.get_by_role("region", name="Figures of each epoch").wait_for()
@@ -150,8 +149,7 @@ def test_two_jobs_are_compared_in_one_chart(watched: Open, ended_jobs: list[int]
     opened.until("document.querySelectorAll('.chart .line').length === 8")
     assert opened.page.locator(".chart .other").count() == 4
     opened.assert_accessible()
-    opened.page.locator(".job").scroll_into_view_if_needed()
-    opened.keep(screenshots, "compare")
+    opened.keep(screenshots, "compare", top=".job")
 
 
 def test_a_connection_that_is_dropped_comes_back_and_goes_on_after_the_last_event(watched: Open, ended_jobs: list[int]) -> None:

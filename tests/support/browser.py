@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from tests.support.pictures import encode
 from tests.support.service import eventually
 
 PHONE, DESKTOP = (360, 740), (1280, 900)
@@ -37,6 +38,7 @@ OPPOSITE = [Look(DESKTOP, "light"), Look(PHONE, "dark")]  # between them, both w
 README = Path(__file__).parents[2] / "README.md"
 SCREENSHOTS = set(re.findall(r"docs/screenshots/([\w-]+)\.webp", README.read_text()))
 MOST_SCREENSHOT_BYTES = 60_000
+WIDEST_SCREENSHOT = 960
 
 
 class Watched:
@@ -83,6 +85,15 @@ class Watched:
         """Wait until the text is to be seen."""
         self.page.get_by_text(text).filter(visible=True).first.wait_for()
 
+    @property
+    def answer(self) -> Any:
+        """Where the page answers."""
+        return self.page.locator("#answer")
+
+    def says(self, label: str) -> None:
+        """Wait until the answer's headline is this."""
+        self.answer.get_by_role("heading", name=label, exact=True).wait_for()
+
     def until(self, expression: str) -> None:
         """Wait until it is true in the page. Playwright's own way of waiting is an eval, which the page's policy forbids."""
         assert eventually(lambda: bool(self.page.evaluate(expression)), seconds=20), expression
@@ -94,9 +105,20 @@ class Watched:
         results = Axe().run(self.page)
         assert results.violations_count == 0, results.generate_report()
 
-    def keep(self, folder: Path | None, name: str) -> None:
-        """Write a small screenshot where somebody asked for them and the README shows it."""
+    def keep(self, folder: Path | None, name: str, top: str = "body") -> None:
+        """Write a small screenshot, from the element `top` downwards, where somebody asked for them and the README shows it."""
         if folder is None or f"{name}-{self.look}" not in SCREENSHOTS:
             return
+        self.page.evaluate(f"document.querySelector('{top}').scrollIntoView()")
         with Image.open(io.BytesIO(self.page.screenshot())) as whole:
-            whole.convert("RGB").save(folder / f"{name}-{self.look}.webp", quality=72, method=6)
+            (folder / f"{name}-{self.look}.webp").write_bytes(small(whole))
+
+
+def small(picture: Image.Image) -> bytes:
+    """The picture as WebP, as good as the bytes that a screenshot may have allow."""
+    picture.thumbnail((WIDEST_SCREENSHOT, WIDEST_SCREENSHOT))
+    for quality in (60, 45, 30, 15):
+        content = encode(picture.convert("RGB"), "WEBP", quality=quality, method=6)
+        if len(content) <= MOST_SCREENSHOT_BYTES:
+            break
+    return content

@@ -30,7 +30,7 @@ function picker(facts, state, choose) {
 function panel(facts, state) {
   if (facts.error) return el("p", { class: "quiet" }, `Version ${facts.version}: ${facts.error.message}`);
   const image = el("img", { alt: `Weights of unit ${facts.unit}`, class: "pixels", width: 112, height: 112 });
-  showPicture(image, `${facts.picture.slice(1)}&normalize=${state.normalize}&scale=1`).catch(() => {});
+  showPicture(image, `${facts.picture.slice(1)}&normalize=${state.normalize}&scale=1`).catch((error) => (image.alt += `: ${error.message}`));
   return el(
     "div", { class: "panel unit" },
     image,

@@ -56,7 +56,7 @@ async function one(read, title, truth = null) {
     showPrepared(seen, saw, explanation.prediction);
     showAnswer(answer, explanation.prediction, truth);
     showWhy(why, explanation, seen.querySelector("canvas"));
-    if (navigator.userActivation?.hasBeenActive) answer.querySelector("h2").scrollIntoView({ block: "nearest" });
+    if (navigator.userActivation?.hasBeenActive) (answer.querySelector(".notice") ?? answer.querySelector("h2")).scrollIntoView({ block: "nearest" });
   } catch (error) {
     if (signal.aborted) return;
     fill(why);

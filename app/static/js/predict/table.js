@@ -47,7 +47,7 @@ function draw(told, body, rows, one, ask) {
   told.textContent = done < rows.length ? `${done} of ${rows.length} pictures` : `${rows.length} pictures`;
   fill(
     body,
-    scrolling("Answers", table("", ["Picture", "Answer", "#Sure", "!Familiar", "!Why"], rows.map((row) => cells(row, one)))),
+    scrolling("Answers", table("", ["Picture", "Answer", "#Sure", "!Why"], rows.map((row) => cells(row, one)))),
     el(
       "div", { class: "buttons" },
       el("button", { type: "button", disabled: done < rows.length, on: { click: () => save(rows) } }, "Save as CSV"),
@@ -57,10 +57,11 @@ function draw(told, body, rows, one, ask) {
 }
 
 function cells({ file, prediction, error }, one) {
-  if (error) return [file.name, el("span", { class: "danger" }, error.message), "", "", ""];
-  if (!prediction) return [file.name, "…", "", "", ""];
+  if (error) return [file.name, el("span", { class: "danger" }, error.message), "", ""];
+  if (!prediction) return [file.name, "…", "", ""];
   const look = el("button", { type: "button", class: "plain", on: { click: () => one(() => file, file.name) } }, "Why?");
-  return [file.name, prediction.label, probability(prediction.confidence), prediction.unfamiliar ? "unfamiliar" : "", look];
+  const label = prediction.unfamiliar ? [`${prediction.label}? `, el("span", { class: "badge" }, "unfamiliar")] : prediction.label;
+  return [file.name, label, probability(prediction.confidence), look];
 }
 
 function save(rows) {
