@@ -189,7 +189,7 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _on_validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (as above)
     problem = _content_type_problem(request, error)
     if problem is not None:
         return response(problem.document(), request.scope)

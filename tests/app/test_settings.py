@@ -143,7 +143,7 @@ def test_nothing_that_only_looks_like_kubernetes_is_passed_over(name: str) -> No
         Settings.from_environ({name: "tcp://10.0.0.1:80"})
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "rookie.example.org"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "rookie.example.org"])  # noqa: S104 (as text)
 def test_an_address_that_others_can_reach_needs_a_token_or_a_promise(host: str) -> None:
     with pytest.raises(SettingsError, match=r"ROOKIE_TOKEN.*ROOKIE_PUBLISHED_ON_LOOPBACK"):
         Settings.from_environ({"ROOKIE_HOST": host})

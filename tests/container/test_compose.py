@@ -121,7 +121,7 @@ def test_no_package_can_be_installed_in_it(composition: Composition, module: str
 
 def test_it_is_healthy_where_every_request_needs_the_token(composition: Composition) -> None:
     secrets = ["--env", "ROOKIE_TOKEN=an-example-of-a-token-0123456789", "--env", "ROOKIE_TOKEN_SCOPE=all"]
-    container = docker("run", "--detach", "--read-only", "--tmpfs", "/tmp", *secrets, composition.inspect("{{.Image}}")).strip()  # noqa: S108
+    container = docker("run", "--detach", "--read-only", "--tmpfs", "/tmp", *secrets, composition.inspect("{{.Image}}")).strip()  # noqa: S108 (the container's)
     try:
         assert eventually(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", container).strip() == "healthy")
     finally:
