@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 OUT ?= state/trained.npz
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test faults install check format train bench bench-peers bench-serve bench-latency FORCE
+.PHONY: help serve test faults audit install check format train bench bench-peers bench-serve bench-latency FORCE
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,20 @@ test: $(VENV)/.dev ## run every test that can run here (ARGS="-k predict -x" goe
 
 faults: $(VENV)/.dev ## kill processes, fill disks, lock databases: what docs/reliability.md lists (minutes; the longest: ARGS="-m soak")
 	$(PY) -m pytest -m faults $(ARGS)
+
+# A release with known holes shows that the vulnerability service answers: where it cannot be asked, pip-audit finds nothing wrong either.
+AUDIT := .venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off
+audit: $(VENV)/.dev .venv-audit/.installed ## ruff with its security rules (S), and known vulnerabilities of every pinned version (asks pypi.org)
+	$(PY) -m ruff check .
+	@$(AUDIT) --requirement .venv-audit/control.txt 2>&1 | grep -q "known vulnerabilit.* in 1 package" || { \
+		echo "Nothing was audited: pypi.org/pypi/NAME/VERSION/json, which knows the vulnerabilities, gives no answer here." >&2; exit 1; }
+	$(AUDIT) --requirement constraints.txt
+
+.venv-audit/.installed: Makefile | $(VENV)/.dev
+	@$(PY) -m venv --clear .venv-audit
+	@.venv-audit/bin/python -m pip install -q --disable-pip-version-check pip-audit==2.10.1
+	@echo "jinja2==2.4.1" > .venv-audit/control.txt
+	@touch $@
 
 install: $(VENV)/.dev ## install everything into .venv, the tools for development too
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 # Before NumPy loads: one image is too little work to share, and idle BLAS threads would spin on the cores that the event loop needs.
@@ -16,6 +17,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", 
 import uvicorn  # noqa: E402
 
 from app import logs  # noqa: E402
+from app.connections import Connection, Patience  # noqa: E402
 from app.main import open_store  # noqa: E402
 from app.metrics import FOLDER_VARIABLE  # noqa: E402
 from app.settings import Settings, SettingsError  # noqa: E402
@@ -45,6 +47,7 @@ def _serve(settings: Settings) -> None:
         factory=True,
         host=settings.host,
         port=settings.port,
+        http=partial(Connection, patience=Patience.of(settings)),  # type: ignore[arg-type] # whatever makes a protocol will do
         workers=settings.workers,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         server_header=False,

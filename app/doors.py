@@ -28,6 +28,11 @@ _OPEN = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", route) for route in OPEN_P
 _PAGE_FILES = re.compile("/|/docs|/openapi.json|/static/.*|/docs/assets/.*")
 
 
+def is_open_post(path: str) -> bool:
+    """Whether posting to `path` changes nothing."""
+    return _OPEN.fullmatch(path) is not None
+
+
 class Doors:
     """ASGI middleware: every request passes here before anything reads it."""
 
@@ -63,7 +68,7 @@ class Doors:
         """Whether the request needs the token."""
         if self._all:
             return method not in SAFE_METHODS or not _PAGE_FILES.fullmatch(path)
-        return method not in SAFE_METHODS and not _OPEN.fullmatch(path)
+        return method not in SAFE_METHODS and not is_open_post(path)
 
     def _is_ours(self, host: str) -> bool:
         name = _PORT.sub("", host).lower()

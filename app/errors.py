@@ -5,7 +5,8 @@ Problem (an HTTPException, because Starlette turns anything else that is raised 
 ├── UnsupportedBodyError 415    ├── InvalidRequestError 422       ├── ConflictError 409
 ├── UnreadableImageError 422    ├── TooLargeError 413             ├── UnauthorizedError 401
 ├── UploadPartsError 422        ├── ForbiddenError 403            ├── UnavailableError 503
-└── InferenceError 400
+├── InferenceError 400          ├── TooSlowError 408              ├── HeadTooLargeError 431
+└── BadRequestError 400
 """
 
 import logging
@@ -86,9 +87,27 @@ class InferenceError(Problem):
 
 
 class TooLargeError(Problem):
-    """More bytes or pixels than the route takes."""
+    """More bytes, pixels, rows or parts than the route takes."""
 
     status, code = 413, "too-large"
+
+
+class TooSlowError(Problem):
+    """A request that takes too long to arrive."""
+
+    status, code = 408, "too-slow"
+
+
+class HeadTooLargeError(Problem):
+    """More bytes of headers than any request needs."""
+
+    status, code = 431, "head-too-large"
+
+
+class BadRequestError(Problem):
+    """What came is not HTTP."""
+
+    status, code = 400, "bad-request"
 
 
 class NotFoundError(Problem):
@@ -190,7 +209,7 @@ def _takes(route: BaseRoute, scope: Scope) -> bool:
 
 
 def _on_validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (as above)
     problem = _content_type_problem(request, error)
     if problem is not None:
         return response(problem.document(), request.scope)

@@ -1,5 +1,6 @@
 """The one picture that a request brings: read, and where `?prepare=photo` asks for it, prepared as the dataset's pictures were."""
 
+import asyncio
 import base64
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -7,7 +8,6 @@ from typing import Annotated, Literal
 import numpy as np
 from fastapi import Depends, Query, Request
 from numpy.typing import NDArray
-from starlette.concurrency import run_in_threadpool
 
 from app import images, photo, uploads
 from app.schemas import Prediction, Preparation
@@ -33,8 +33,9 @@ async def read(request: Request, prepare: PrepareQuery = None, picture: PictureQ
         if len(content) <= images.QUICK_BYTES:
             return Incoming(images.decode(content), None)
         return Incoming(await request.app.state.predictor.in_thread(images.decode, content), None)
-    async with request.app.state.photo_places:
-        prepared = await run_in_threadpool(photo.prepare, content)
+    state = request.app.state
+    # In threads of their own: one whose client is gone leaves the queue, and no more are decoded at once even then.
+    prepared = await asyncio.get_running_loop().run_in_executor(state.photo_threads, photo.prepare, content, state.settings.photo_pixels)
     return Incoming(prepared.pixels, _as_told(prepared, picture))
 
 

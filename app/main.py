@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -70,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.meters = Meters()
-    app.state.photo_places = asyncio.Semaphore(PHOTO_PLACES)
+    app.state.photo_threads = ThreadPoolExecutor(PHOTO_PLACES, "photo")
     for routes in (predict, explain, open_inference, samples, weights, recipes, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
@@ -83,7 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """From the innermost to the outermost: each one stands around those before it."""
     app.add_middleware(DirectRoutes)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Doors, settings=settings)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
@@ -121,6 +122,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await watching
         await run_in_threadpool(dispatcher.stop)
         app.state.predictor.close()
+        app.state.photo_threads.shutdown()
         store.close()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.errors import UploadPartsError
+from app.errors import TooLargeError, UploadPartsError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
 
 def parts(body: bytes, content_type: str, most: int) -> list[Part]:
-    """The parts of a multipart/form-data body, in order. Raises UploadPartsError, also where there are more than `most`."""
+    """The parts of a multipart/form-data body, in order. Raises UploadPartsError, or TooLargeError where there are more than `most`."""
     boundary = _options(content_type)[1].get(b"boundary")
     if not boundary:
         raise UploadPartsError("the multipart Content-Type has no boundary")
@@ -63,7 +63,7 @@ class _Collector:
 
     def _begin(self) -> None:
         if len(self.parts) == self._most:
-            raise UploadPartsError(f"Too many parts in the form: it may have {self._most}")
+            raise TooLargeError(f"the form has more parts than the {self._most} that it may have")
         self._disposition, self._content = {}, []
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:

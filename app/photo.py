@@ -16,7 +16,8 @@ from app.errors import TooLargeError
 from app.images import SIDE
 
 WORKING_SIDE = 448  # pixels; a garment that fills an eighth of the picture still has more than 28 x 28
-MAX_JPEG_PIXELS = 64 * 2**20  # a 50-megapixel telephone's; JPEG is shrunk while it is decoded
+MOST_PIXELS = images.MAX_PIXELS
+JPEG_FACTOR = 2  # of those: room for a 50-megapixel telephone's, because JPEG is shrunk while it is decoded
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
 LEAST_WHITE = 128  # the lightest part of a garment is at least this light in the end
@@ -48,11 +49,11 @@ class Prepared:
     steps: list[str]
 
 
-def prepare(content: bytes) -> Prepared:
+def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
     """The garment in a photograph of any size, as in the dataset. Raises what images.decode raises, but for the size."""
     image = images.open_picture(content)
     size = image.size
-    _check_pixels(image)
+    _check_pixels(image, most_pixels)
     with images.reading(image):
         images.check_frames(image)
         shrink_while_decoding(image)
@@ -70,11 +71,12 @@ def prepare(content: bytes) -> Prepared:
     return Prepared(pixels, size, inverted, list(_told(turned, trimmed, ground, inverted)))
 
 
-def _check_pixels(image: Image.Image) -> None:
+def _check_pixels(image: Image.Image, most: int) -> None:
     width, height = image.size
-    most = MAX_JPEG_PIXELS if image.format == "JPEG" else images.MAX_PIXELS
+    if image.format == "JPEG":
+        most *= JPEG_FACTOR
     if width * height > most:
-        raise TooLargeError(f"the picture claims {width} x {height} pixels; send one of at most {most // 2**20} million")
+        raise TooLargeError(f"the picture claims {width} x {height} pixels; send one of at most {most}")
 
 
 def _told(turned: bool, trimmed: bool, ground: Ground, inverted: bool) -> Iterator[str]:

@@ -33,18 +33,14 @@ class Settings:
     host: str = _setting("127.0.0.1", str, "address to listen on; any but a loopback one needs a token, or ROOKIE_PUBLISHED_ON_LOOPBACK=1")
     port: int = _setting(8000, parse.whole(1, 65535), "port to listen on")
     published_on_loopback: bool = _setting(
-        False,
-        parse.switch,
-        "1 says that whatever forwards to this address (a container's port mapping) itself listens on the loopback only",
+        False, parse.switch, "1 says that what forwards to this address (a container's port mapping) listens on the loopback only"
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        (), parse.names, "host parse.names, besides the loopback's, that requests may be addressed to, comma-separated; * for any"
+        (), parse.names, "host names, besides the loopback's, that requests may be addressed to, comma-separated; * for any"
     )
     token: str | None = _setting(None, parse.token, "bearer token that every change (training, activating) must carry", secret=True)
     token_scope: str = _setting(
-        "changes",
-        parse.one_of("changes", ALL),
-        "what needs the token: changes, or all but the page's own files (probes and predictions too)",
+        "changes", parse.one_of("changes", ALL), "what needs the token: changes, or all (probes and predictions too) but the page's files"
     )
     cors_origins: tuple[str, ...] = _setting(
         (), parse.origins, "origins whose pages may read answers and ask for changes, comma-separated; other sites' pages may not"
@@ -59,15 +55,35 @@ class Settings:
     model: Path = _setting(Path("weights/rookie.npz"), Path, "weights file that an empty database starts with")
     workers: int = _setting(1, parse.whole(1, 64), "serving processes")
     training_slots: int = _setting(1, parse.whole(0, 16), "training jobs that run at the same time, per database; 0 only queues")
-    queue_rows: int = _setting(
-        16_384, parse.whole(1, 10_000_000), "pictures that may be in hand at once, per serving process; more are refused with 503"
-    )
     access_log: bool = _setting(True, parse.switch, "1 writes a line of JSON for each request, 0 none")
-    event_streams: int = _setting(64, parse.whole(1, 10_000), "open streams of training events, per serving process")
     keep_versions: int = _setting(
         10, parse.whole(1, 100_000), "newest model versions to keep, besides the current one and its last predecessors"
     )
     training_threads: int = _setting(1, parse.whole(1, 64), "threads that one training job computes with")
+    # Limits; docs/operations.md has the reason of each.
+    picture_bytes: int = _setting(2**20, parse.whole(2**10, 2**30), "bytes of a picture that is sent to be classified or explained")
+    photo_bytes: int = _setting(16 * 2**20, parse.whole(2**10, 2**30), "the same with prepare=photo")
+    photo_pixels: int = _setting(32 * 2**20, parse.whole(784, 2**30), "pixels of a photograph; a JPEG may have twice as many")
+    batch_bytes: int = _setting(64 * 2**20, parse.whole(2**10, 2**30), "bytes of a batch or an inference request")
+    batch_rows: int = _setting(16_384, parse.whole(1, 2**20), "pictures of a batch or an inference request, and parts of its form")
+    form_parts: int = _setting(8, parse.whole(1, 2**10), "parts of a form with one picture")
+    model_bytes: int = _setting(16 * 2**20, parse.whole(2**10, 2**30), "bytes of an uploaded weights file")
+    body_bytes: int = _setting(64 * 2**10, parse.whole(2**10, 2**30), "bytes of any other request's body")
+    bytes_in_hand: int = _setting(
+        96 * 2**20, parse.whole(2**20, 2**40), "bytes of all bodies that are in hand at once, per serving process; beyond, 503"
+    )
+    queue_rows: int = _setting(
+        16_384, parse.whole(1, 10_000_000), "pictures that may be in hand at once, per serving process; more are refused with 503"
+    )
+    connections: int = _setting(512, parse.whole(1, 100_000), "open connections, per serving process; beyond, 503")
+    head_seconds: int = _setting(10, parse.whole(1, 3600), "seconds that a request's head may take, or an idle connection; then 408")
+    body_seconds: int = _setting(20, parse.whole(1, 3600), "seconds that a body may take, besides what ROOKIE_BODY_RATE gives it; then 408")
+    body_rate: int = _setting(1024, parse.whole(1, 2**30), "bytes of a body that give it another second")
+    unread_seconds: int = _setting(60, parse.whole(1, 3600), "seconds that a client may leave its answer unread")
+    drain_bytes: int = _setting(16 * 2**20, parse.whole(0, 2**40), "bytes of a refused upload that are still read, so that its answer is")
+    queued_jobs: int = _setting(100, parse.whole(1, 10_000), "training jobs that may wait; beyond, 503")
+    event_streams: int = _setting(64, parse.whole(1, 10_000), "open streams of training events, per serving process")
+    stored_bytes: int = _setting(2**30, parse.whole(2**20, 2**50), "bytes of all model versions in the database; beyond, 503")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -97,7 +113,6 @@ class Settings:
                 f"ROOKIE_HOST is {self.host!r}, which others can reach; set ROOKIE_TOKEN,"
                 " or ROOKIE_PUBLISHED_ON_LOOPBACK=1 where a container's port mapping keeps it on 127.0.0.1"
             )
-
         if self.token_scope == ALL and not self.token:
             raise SettingsError("ROOKIE_TOKEN_SCOPE is 'all', but there is no token; set ROOKIE_TOKEN too")
 

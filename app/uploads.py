@@ -8,10 +8,8 @@ from fastapi import Request
 from numpy.typing import NDArray
 
 from app import multipart
-from app.errors import InvalidRequestError, UnsupportedBodyError, UploadPartsError
-from app.limits import MOST_ROWS
-
-MAX_PARTS = 8  # one is wanted; a few more are read so that the answer can say how many there were
+from app.errors import InvalidRequestError, TooLargeError, UnsupportedBodyError, UploadPartsError
+from app.settings import Settings
 
 # The header that numpy.save writes for these arrays, and no other: NumPy's own reader evaluates Python.
 _NPY = re.compile(rb"\x93NUMPY\x01\x00..{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d{1,7}), 28, 28\), } *\n", re.DOTALL)
@@ -57,6 +55,11 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
 async def read_file(request: Request) -> bytes:
     """The one file that a request carries. Raises UnsupportedBodyError or UploadPartsError."""
     content_type = media_type(request)
@@ -70,7 +73,7 @@ async def read_file(request: Request) -> bytes:
 
 
 async def _read_part(request: Request) -> bytes:
-    form = multipart.parts(await request.body(), request.headers["content-type"], MAX_PARTS)
+    form = multipart.parts(await request.body(), request.headers["content-type"], _settings(request).form_parts)
     files = [part for part in form if part.name == b"file" and part.is_file]
     if len(files) != 1:
         raise UploadPartsError(f"the form has {len(files)} files in parts named 'file'; send exactly one")
@@ -85,22 +88,24 @@ async def read_files(request: Request) -> list[bytes]:
             f"Content-Type is {content_type[:100] or 'missing'!r}; send multipart/form-data with parts named files,"
             f" or an array (N, 28, 28) uint8 as {NPY_TYPES[0]}"
         )
-    form = multipart.parts(await request.body(), content_type, MOST_ROWS)
+    form = multipart.parts(await request.body(), content_type, _settings(request).batch_rows)
     files = [part.content for part in form if part.name == b"files" and part.is_file]
     if not files:
         raise UploadPartsError("the form has no file in a part named 'files'; send one or more")
     return files
 
 
-def parse_npy(content: bytes) -> NDArray[np.uint8]:
-    """The pictures (N, 28, 28) in what numpy.save writes. Raises InvalidRequestError; nothing is unpickled."""
+def parse_npy(content: bytes, most_rows: int) -> NDArray[np.uint8]:
+    """The pictures (N, 28, 28) in what numpy.save writes. Raises InvalidRequestError or TooLargeError; nothing is unpickled."""
     match = _NPY.match(content)
     count = int(match[1]) if match else 0
-    if match is None or not 0 < count <= MOST_ROWS:
+    if match is None or not count:
         found = content[:200].partition(b"\n")[0].decode("latin-1")
         raise InvalidRequestError(
-            f"the body begins with {found!r}; send numpy.save of an array (N, 28, 28) uint8 with up to {MOST_ROWS} rows"
+            f"the body begins with {found!r}; send numpy.save of an array (N, 28, 28) uint8 with 1 to {most_rows} rows"
         )
+    if count > most_rows:
+        raise TooLargeError(f"the array has {count} rows; send at most {most_rows}")
     if len(content) - match.end() != count * 784:
         raise InvalidRequestError(f"{len(content) - match.end()} bytes follow the .npy header, and {count} pictures have {count * 784}")
     return np.frombuffer(content, np.uint8, offset=match.end()).reshape(count, 28, 28)

@@ -70,7 +70,7 @@ def _download(url: str, part: IO[bytes], report: Callable[[int, int], None]) -> 
     done = part.seek(0, os.SEEK_END)
     request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})  # noqa: S310 (the addresses are ours)
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310 (as above)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing is left to send: the part is whole, or longer than the file
             return

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import pydantic_core
 
 from app.errors import InferenceError, TooLargeError
-from app.limits import INFERENCE_BODY_BYTES
 
 HEADER_LENGTH = "inference-header-content-length"
 MOST_JSON_BYTES = 16 * 2**20  # numbers as Python objects take up to ten times their text; as a binary tensor they take nothing more
@@ -23,9 +22,9 @@ class Body(NamedTuple):
     binary: memoryview
 
 
-def read(content: bytes, headers: Mapping[str, str]) -> Body:
+def read(content: bytes, headers: Mapping[str, str], most_bytes: int) -> Body:
     """Unpack a body and take it apart. Raises InferenceError or TooLargeError."""
-    content = unpack(content, headers.get("content-encoding", ""))
+    content = unpack(content, headers.get("content-encoding", ""), most_bytes)
     length = _json_length(headers.get(HEADER_LENGTH), len(content))
     binary = memoryview(content)[length:]
     if length == 0 and binary:
@@ -33,7 +32,7 @@ def read(content: bytes, headers: Mapping[str, str]) -> Body:
     return Body(parse_object(content[:length]), binary)
 
 
-def unpack(content: bytes, encoding: str) -> bytes:
+def unpack(content: bytes, encoding: str, most_bytes: int) -> bytes:
     """Undo gzip or deflate, up to the size that a plain body may have."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
@@ -48,8 +47,8 @@ def unpack(content: bytes, encoding: str) -> bytes:
             while piece:
                 unpacked += unpacker.decompress(piece, _SLICE_BYTES)
                 piece = unpacker.unconsumed_tail
-                if len(unpacked) > INFERENCE_BODY_BYTES:
-                    raise TooLargeError(f"the body unpacks to more than {INFERENCE_BODY_BYTES} bytes; send fewer pictures")
+                if len(unpacked) > most_bytes:
+                    raise TooLargeError(f"the body unpacks to more than {most_bytes} bytes; send fewer pictures")
     except zlib.error as error:
         raise InferenceError(f"the body is not {encoding}, as its Content-Encoding says ({error})") from error
     unpacked += unpacker.flush()

@@ -3,7 +3,6 @@
 from typing import Any
 
 import model_core
-from app.limits import MOST_ROWS
 from model_core.data import CLASSES
 
 MODEL, INPUT, OUTPUT = "fashion-mnist", "image", "probabilities"
@@ -26,14 +25,14 @@ def model(version: int) -> dict[str, Any]:
     }
 
 
-def configuration(version: int) -> dict[str, Any]:
+def configuration(version: int, most_rows: int) -> dict[str, Any]:
     """Model configuration: that of Triton, as far as it says something of this model."""
     return {
         "name": MODEL,
         "platform": "rookie_numpy",
         "backend": "rookie",
         "version_policy": {"specific": {"versions": [version]}},
-        "max_batch_size": MOST_ROWS,
+        "max_batch_size": most_rows,
         "input": [{"name": INPUT, "data_type": "TYPE_UINT8", "format": "FORMAT_NCHW", "dims": [1, 28, 28]}],
         "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [len(CLASSES)], "label_filename": "labels.txt"}],
         "dynamic_batching": {"preferred_batch_size": [], "max_queue_delay_microseconds": 0},

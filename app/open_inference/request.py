@@ -7,9 +7,8 @@ from typing import Any, NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InferenceError
+from app.errors import InferenceError, TooLargeError
 from app.inference import Pixels
-from app.limits import MOST_ROWS
 from app.open_inference.body import Body
 from app.open_inference.description import INPUT, MODEL, OUTPUT
 from model_core.network import PIXELS
@@ -32,14 +31,15 @@ class InferenceRequest(NamedTuple):
     classes: int  # how many classes to name; 0: the probabilities themselves
 
 
-def parse(body: Body) -> InferenceRequest:
-    """The request in a body. Raises InferenceError."""
+def parse(body: Body, most_rows: int) -> InferenceRequest:
+    """The request in a body, with at most so many pictures. Raises InferenceError or TooLargeError."""
     if body.document is None:  # a raw binary request: nothing but pixels
         rows = len(body.binary) // PIXELS
+        _check_rows(rows, most_rows)
         return InferenceRequest(None, _from_bytes(body.binary, len(body.binary), (rows, PIXELS), np.dtype(np.uint8)), False, 0)
     document = body.document
     binary, classes = _wanted_output(document)
-    return InferenceRequest(_request_id(document), _pixels(_only_input(document), body.binary), binary, classes)
+    return InferenceRequest(_request_id(document), _pixels(_only_input(document), body.binary, most_rows), binary, classes)
 
 
 def _request_id(document: dict[str, Any]) -> str | None:
@@ -80,12 +80,13 @@ def _only_input(document: dict[str, Any]) -> dict[str, Any]:
     return only
 
 
-def _pixels(tensor: dict[str, Any], binary: memoryview) -> Pixels:
+def _pixels(tensor: dict[str, Any], binary: memoryview, most_rows: int) -> Pixels:
     owner = f"input '{INPUT}'"
     name = _field(tensor, "datatype", str, owner)
     if name not in DATATYPES:
         raise InferenceError(f"{owner} has datatype {name[:100]!r}; this model reads {', '.join(DATATYPES)}")
     shape = _shape(_field(tensor, "shape", list, owner))
+    _check_rows(shape[0], most_rows)
     parameters = _parameters(tensor, owner)
     if any(key.startswith("shared_memory") for key in parameters):
         raise InferenceError(f"{owner} lies in shared memory, which this service does not read; send the data itself")
@@ -105,14 +106,17 @@ def _shape(sizes: list[Any]) -> tuple[int, ...]:
         raise InferenceError(f"input '{INPUT}' has shape {str(sizes)[:100]}; sizes are whole numbers from 1")
     if math.prod(sizes[1:]) != PIXELS:
         raise InferenceError(f"input '{INPUT}' has shape {sizes}; each row must hold 784 values, as in [N,1,28,28] or [N,784]")
-    if sizes[0] > MOST_ROWS:
-        raise InferenceError(f"inference request batch-size must be <= {MOST_ROWS} for '{MODEL}', but is {sizes[0]}")
     return tuple(sizes)
+
+
+def _check_rows(rows: int, most_rows: int) -> None:
+    if rows > most_rows:
+        raise TooLargeError(f"inference request batch-size must be <= {most_rows} for '{MODEL}', but is {rows}")
 
 
 def _from_bytes(binary: memoryview, size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
     expected = shape[0] * PIXELS * dtype.itemsize
-    if not size == expected == len(binary) or not 0 < shape[0] <= MOST_ROWS:
+    if not size == expected == len(binary) or not shape[0]:
         fault = f"{len(binary)} bytes follow the JSON, 'binary_data_size' is {str(size)[:20]}"
         raise InferenceError(f"input '{INPUT}' got {fault}, and its shape and datatype need {expected}")
     return _judged(np.frombuffer(binary, dtype))

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from app import quota
 from app.dependencies import SettingsDep, StoreDep
 from app.errors import ConflictError, InvalidRequestError, NotFoundError
 from app.jobs import scoring
@@ -54,7 +55,7 @@ def activate(activation: Activation, store: StoreDep) -> VersionDetail:
         return _detail(db, activation.version)
 
 
-@router.post("", status_code=201, openapi_extra=ARTIFACT_BODY, responses={status: {"model": Problem} for status in (409, 413, 422)})
+@router.post("", status_code=201, openapi_extra=ARTIFACT_BODY, responses={status: {"model": Problem} for status in (409, 413, 422, 503)})
 async def upload(
     request: Request, response: Response, store: StoreDep, settings: SettingsDep, promote: PromoteQuery = "if-better"
 ) -> Upload:
@@ -106,6 +107,8 @@ def _add(store: Store, settings: Settings, content: bytes, promote: str) -> Uplo
         card_format.check(model.card, "the upload")
     except ArtifactError as error:
         raise InvalidRequestError(str(error)) from error
+    with store.read() as db:
+        quota.check_storage(db, settings)
     for _ in range(MOST_COMPARISONS):
         score = scoring.score_in_process(settings, content, promote)
         model.card["metrics"] = score.metrics  # what the card said of itself counts for nothing

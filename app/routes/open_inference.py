@@ -1,13 +1,14 @@
 """/v2: the Open Inference Protocol over REST, as KServe and Triton speak it."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
-from app.dependencies import MetersDep, PredictorDep, StoreDep, WatcherDep
+from app.dependencies import MetersDep, PredictorDep, SettingsDep, StoreDep, WatcherDep
 from app.errors import InferenceError, NotFoundError
 from app.inference import Answer, Predictor
 from app.open_inference import answer, body, description, repository, statistics
@@ -16,6 +17,7 @@ from app.open_inference.description import MODEL
 from app.open_inference.request import InferenceRequest
 from app.routes.operations import check_ready
 from app.schemas import Problem
+from app.settings import Settings
 from app.store import Store
 from app.watcher import INTERVAL_SECONDS
 
@@ -95,9 +97,9 @@ async def model_ready(version: VersionDep) -> dict[str, Any]:
 
 @router.get("/models/{model}/config")
 @router.get("/models/{model}/versions/{version}/config", dependencies=OF_VERSION)
-async def model_configuration(version: VersionDep) -> dict[str, Any]:
+async def model_configuration(version: VersionDep, settings: SettingsDep) -> dict[str, Any]:
     """The model's configuration, in Triton's form."""
-    return description.configuration(version)
+    return description.configuration(version, settings.batch_rows)
 
 
 @router.get("/models/{model}/stats")
@@ -131,11 +133,11 @@ async def infer(request: Request, predictor: PredictorDep) -> Response:
 
 async def run_inference(request: Request, predictor: Predictor, version: str | None = None) -> Response:
     """One inference, from the body's bytes to the answer's; the large ones are read and written off the event loop."""
-    content = await request.body()
+    content, settings = await request.body(), request.app.state.settings
     if len(content) <= LARGE_BYTES:
-        asked = inference_request.parse(body.read(content, request.headers))
+        asked = _parse(content, request.headers, settings)
     else:
-        asked = await predictor.in_thread(_parse, content, dict(request.headers))
+        asked = await predictor.in_thread(_parse, content, request.headers, settings)
     if version is not None:
         _check_version(version, predictor.served.version)  # it may have been replaced while the body came in
     answered = await predictor.classify(asked.pixels)
@@ -144,8 +146,8 @@ async def run_inference(request: Request, predictor: Predictor, version: str | N
     return await predictor.in_thread(_encode, asked, answered)
 
 
-def _parse(content: bytes, headers: dict[str, str]) -> InferenceRequest:
-    return inference_request.parse(body.read(content, headers))
+def _parse(content: bytes, headers: Mapping[str, str], settings: Settings) -> InferenceRequest:
+    return inference_request.parse(body.read(content, headers, settings.batch_bytes), settings.batch_rows)
 
 
 def _encode(asked: InferenceRequest, answered: Answer) -> Response:
@@ -191,5 +193,6 @@ async def unload(version: VersionDep) -> None:
 
 async def _document(request: Request) -> dict[str, Any]:
     """The JSON object in a body, which may be left out; its Content-Type says nothing, for clients send none."""
-    content = body.unpack(await request.body(), request.headers.get("content-encoding", ""))
+    settings: Settings = request.app.state.settings
+    content = body.unpack(await request.body(), request.headers.get("content-encoding", ""), settings.batch_bytes)
     return body.parse_object(content) if content.strip() else {}

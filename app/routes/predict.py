@@ -43,7 +43,7 @@ async def predict(incoming: IncomingDep, predictor: PredictorDep) -> Response:
 async def predict_batch(request: Request, predictor: PredictorDep) -> Response:
     """Classify many pictures: parts named `files`, or an array (N, 28, 28) uint8 as numpy.save writes it. One bad file spoils no other."""
     if uploads.media_type(request) in uploads.NPY_TYPES:
-        pixels = uploads.parse_npy(await request.body())
+        pixels = uploads.parse_npy(await request.body(), request.app.state.settings.batch_rows)
         return await predictor.in_thread(_batch_response, [None] * len(pixels), await predictor.classify(pixels, judge=True))
     decoded = await predictor.in_thread(_decode_all, await uploads.read_files(request))
     pictures = [picture for picture in decoded if not isinstance(picture, Problem)]

@@ -12,10 +12,12 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from app.dependencies import EventHubDep, StoreDep
+from app import quota
+from app.dependencies import EventHubDep, SettingsDep, StoreDep
 from app.errors import ConflictError, NotFoundError
 from app.jobs.estimate import estimate_seconds
 from app.schemas import History, Job, JobList, Problem, TrainingRequest
+from app.settings import Settings
 from app.store import Row, Store, jobs
 from model_core import Recipe
 
@@ -29,9 +31,10 @@ NEVER_STORED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # the s
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 
 
-@router.post("", status_code=202, responses={409: {"model": Problem}, 422: {"model": Problem}})
+@router.post("", status_code=202, responses={status: {"model": Problem} for status in (409, 422, 503)})
 def start(
     store: StoreDep,
+    settings: SettingsDep,
     response: Response,
     request: Annotated[TrainingRequest | None, Body()] = None,  # type: ignore[valid-type]
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, description="the same key again: the same job")] = None,
@@ -39,14 +42,16 @@ def start(
     """Queue a training job; an empty body trains the quick recipe. The service goes on predicting meanwhile."""
     wanted = request or TrainingRequest()
     with store.write() as db:
-        row = _submitted_before(db, wanted, idempotency_key) or _submit(db, wanted, idempotency_key)
+        row = _submitted_before(db, wanted, idempotency_key) or _submit(db, settings, wanted, idempotency_key)
         job = as_job(row, estimate_seconds(db, Recipe.from_record(row.recipe)))
     response.headers["Location"] = f"/train/{job.id}"
     response.headers["Retry-After"] = str(POLL_SECONDS)
     return job
 
 
-def _submit(db: sa.Connection, wanted: Any, key: str | None) -> Row:
+def _submit(db: sa.Connection, settings: Settings, wanted: Any, key: str | None) -> Row:
+    quota.check_queue(db, settings)
+    quota.check_storage(db, settings)
     recipe = wanted.resolved(secrets.randbits(32))
     number = jobs.submit(db, recipe.as_record(), wanted.promote, key, wanted.digest() if key else None)
     return _existing(db, number)

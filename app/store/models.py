@@ -35,6 +35,12 @@ def weights(db: sa.Connection, version: int) -> bytes | None:
     return db.scalar(sa.select(models.c.weights).where(models.c.version == version))
 
 
+def stored_bytes(db: sa.Connection) -> int:
+    """How many bytes the files of all versions have."""
+    total: int | None = db.scalar(sa.select(sa.func.sum(sa.func.length(models.c.weights))))
+    return int(total or 0)
+
+
 def newest_first(db: sa.Connection, limit: int = 1000) -> list[Row]:
     """All versions, without cards and weights."""
     return list(db.execute(sa.select(*_SUMMARY).order_by(models.c.version.desc()).limit(limit)))

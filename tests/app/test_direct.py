@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app import direct
-from app.limits import INFERENCE_BODY_BYTES
+from app.settings import Settings
 from tests.app.test_open_inference import document
 from tests.app.test_predict_batch import npy
 from tests.support import tiny
@@ -26,7 +26,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "no files": ("/predict/batch", {"files": {"file": ("a.png", PNG)}}),
     "a tensor": ("/v2/models/fashion-mnist/infer", {"content": json.dumps(document()).encode()}),
     "no tensor": ("/v2/models/fashion-mnist/infer", {"content": b"{}"}),
-    "a tensor too long": ("/v2/models/fashion-mnist/infer", {"content": b"", "headers": {"Content-Length": str(INFERENCE_BODY_BYTES + 1)}}),
+    "a tensor too long": ("/v2/models/fashion-mnist/infer", {"content": b"", "headers": {"Content-Length": str(Settings.batch_bytes + 1)}}),
 }
 
 

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartParser
 
 from app import multipart
-from app.errors import UploadPartsError
+from app.errors import TooLargeError, UploadPartsError
 
 # Bytes that look like the delimiter, like its beginning, and like line ends, in any order.
 near_delimiters = st.lists(st.sampled_from([b"\r\n", b"--", b"B", b"--B", b"\r\n--B", b"\r\n--Bx", b"-", b"\r", b"\n", b"\0"])).map(
@@ -104,5 +104,5 @@ def test_a_boundary_is_found_however_it_is_written(content_type: str) -> None:
 
 def test_more_parts_than_are_wanted_are_refused() -> None:
     body = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 3 + b"--B--"
-    with pytest.raises(UploadPartsError, match="Too many parts"):
+    with pytest.raises(TooLargeError, match="more parts than the 2"):
         multipart.parts(body, TYPE, 2)

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from app.limits import MOST_ROWS
 from app.open_inference.request import DATATYPES
 from app.settings import Settings
 from model_core import network
@@ -176,7 +175,7 @@ BAD: dict[str, tuple[Any, dict[str, str], int, str]] = {
     "a negative size": (document(shape=[-1, 784]), {}, 400, "shape"),
     "two negative sizes": (document(shape=[1, -28, -28]), {}, 400, "shape"),
     "a huge size": (document(shape=[10**30, 784]), {}, 400, "shape"),
-    "too many rows": (document(shape=[MOST_ROWS + 1, 784]), {}, 400, "batch-size must be <="),
+    "too many rows": (document(shape=[Settings.batch_rows + 1, 784]), {}, 413, "batch-size must be <="),
     "a size that is a truth": (document(shape=[True, 784]), {}, 400, "shape"),
     "a size that is a fraction": (document(shape=[1.0, 784]), {}, 400, "shape"),
     "a hundred sizes": (document(shape=[1] * 100 + [784]), {}, 400, "shape"),

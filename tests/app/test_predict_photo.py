@@ -69,9 +69,9 @@ def test_what_is_no_photograph_is_refused(client: TestClient, content: bytes, st
 def test_preparing_holds_nothing_else_up(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = photo.prepare
 
-    def slowly(content: bytes) -> photo.Prepared:
+    def slowly(content: bytes, most_pixels: int) -> photo.Prepared:
         time.sleep(1)
-        return whole(content)
+        return whole(content, most_pixels)
 
     monkeypatch.setattr(photo, "prepare", slowly)
     with ThreadPoolExecutor(PHOTO_PLACES + 1) as pool:

@@ -30,6 +30,23 @@ GOOD = {
     "ROOKIE_ACCESS_LOG": ("0", False),
     "ROOKIE_TRAINING_SLOTS": ("0", 0),
     "ROOKIE_EVENT_STREAMS": ("8", 8),
+    "ROOKIE_PICTURE_BYTES": ("2048", 2048),
+    "ROOKIE_PHOTO_BYTES": ("1048576", 1048576),
+    "ROOKIE_PHOTO_PIXELS": ("1000000", 1000000),
+    "ROOKIE_BATCH_BYTES": ("1048576", 1048576),
+    "ROOKIE_BATCH_ROWS": ("100", 100),
+    "ROOKIE_FORM_PARTS": ("2", 2),
+    "ROOKIE_MODEL_BYTES": ("4194304", 4194304),
+    "ROOKIE_BODY_BYTES": ("131072", 131072),
+    "ROOKIE_BYTES_IN_HAND": ("134217728", 134217728),
+    "ROOKIE_CONNECTIONS": ("100", 100),
+    "ROOKIE_HEAD_SECONDS": ("5", 5),
+    "ROOKIE_BODY_SECONDS": ("5", 5),
+    "ROOKIE_BODY_RATE": ("1", 1),
+    "ROOKIE_UNREAD_SECONDS": ("5", 5),
+    "ROOKIE_DRAIN_BYTES": ("0", 0),
+    "ROOKIE_QUEUED_JOBS": ("3", 3),
+    "ROOKIE_STORED_BYTES": ("8589934592", 8589934592),
     "ROOKIE_KEEP_VERSIONS": ("3", 3),
     "ROOKIE_TRAINING_THREADS": ("2", 2),
 }
@@ -63,6 +80,10 @@ BAD = [
     ("ROOKIE_EVENT_STREAMS", "0"),
     ("ROOKIE_KEEP_VERSIONS", "0"),
     ("ROOKIE_TRAINING_THREADS", "all"),
+    ("ROOKIE_CONNECTIONS", "0"),
+    ("ROOKIE_HEAD_SECONDS", "0.5"),
+    ("ROOKIE_BATCH_BYTES", "64MiB"),
+    ("ROOKIE_STORED_BYTES", "9" * 20),
 ]
 KUBERNETES = {
     "ROOKIE_PORT": "tcp://10.0.0.1:80",
@@ -122,7 +143,7 @@ def test_nothing_that_only_looks_like_kubernetes_is_passed_over(name: str) -> No
         Settings.from_environ({name: "tcp://10.0.0.1:80"})
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "rookie.example.org"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "rookie.example.org"])  # noqa: S104 (as text)
 def test_an_address_that_others_can_reach_needs_a_token_or_a_promise(host: str) -> None:
     with pytest.raises(SettingsError, match=r"ROOKIE_TOKEN.*ROOKIE_PUBLISHED_ON_LOOPBACK"):
         Settings.from_environ({"ROOKIE_HOST": host})

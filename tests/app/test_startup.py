@@ -90,7 +90,7 @@ def taken_port() -> Iterator[int]:
         ("ROOKIE_WORKERS", "many", "ROOKIE_WORKERS is 'many'"),
         ("ROOKIE_STATE_DIR", "{folder}/spoiled.npz/state", "ROOKIE_STATE_DIR"),
         ("ROOKIE_DATABASE_URL", "postgresql+psycopg://127.0.0.1:1/rookie", "ROOKIE_DATABASE_URL"),
-        ("ROOKIE_HOST", "0.0.0.0", "ROOKIE_TOKEN"),  # noqa: S104
+        ("ROOKIE_HOST", "0.0.0.0", "ROOKIE_TOKEN"),  # noqa: S104 (it is refused)
         ("ROOKIE_HOST", "nowhere.invalid", "cannot listen"),
     ],
 )

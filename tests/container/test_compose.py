@@ -2,9 +2,11 @@
 
 import io
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -21,6 +23,7 @@ from tests.support.service import eventually, free_port, wait_for
 pytestmark = pytest.mark.container
 
 ROOT = Path(__file__).parents[2]
+MOST_BYTES = 160 * 10**6  # of the image, without the one that it is built on
 GRACE_SECONDS = 15  # stop_grace_period in docker-compose.yml
 KILLED = 137  # the exit code of a container that had to be killed
 
@@ -44,6 +47,11 @@ class Composition:
         """What a command prints in the service's container."""
         return self.run("exec", "--no-TTY", "rookie", *command).strip()
 
+    def inspect(self, what: str) -> str:
+        """A fact of the service's container, by Docker's template."""
+        container = self.run("ps", "--all", "--quiet", "rookie").strip()
+        return docker("inspect", "--format", what, container).strip()
+
     def up(self, *options: str) -> None:
         """Start, and wait until the service is healthy."""
         self.run("up", "--detach", "--wait", "--wait-timeout", "120", *options)
@@ -53,6 +61,11 @@ class Composition:
         response = self.client.post("/predict", files={"file": picture})
         assert response.status_code == 200, response.text
         return str(response.json()["label"])
+
+
+def docker(*arguments: str) -> str:
+    """What `docker ARGUMENTS` prints."""
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +100,40 @@ def test_it_runs_without_root_privileges_or_a_writable_disk(composition: Composi
     assert "CapBnd:\t0000000000000000" in composition.inside("cat", "/proc/self/status")
     refusal = composition.inside("sh", "-c", "touch /srv/rookie/app/new 2>&1 || true")
     assert "Read-only file system" in refusal
+    assert "NoNewPrivs:\t1" in composition.inside("cat", "/proc/self/status")
+    assert composition.inspect("{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}") == "true [ALL]"
+
+
+def test_it_has_bounds_on_memory_processes_and_processors(composition: Composition) -> None:
+    memory, processes, quota = composition.inspect("{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.CpuQuota}}").split()
+    assert (int(memory), int(processes), int(quota)) == (2**30, 256, 200_000)
+
+
+@pytest.mark.parametrize("tool", ["pip", "gcc", "cc", "make", "ld", "git", "curl"])
+def test_there_is_nothing_in_it_to_build_or_fetch_programs_with(composition: Composition, tool: str) -> None:
+    assert composition.inside("sh", "-c", f"command -v {tool} || echo none") == "none"
+
+
+@pytest.mark.parametrize("module", ["pip", "ensurepip", "setuptools"])
+def test_no_package_can_be_installed_in_it(composition: Composition, module: str) -> None:
+    assert f"No module named {module}" in composition.inside("sh", "-c", f"python -m {module} 2>&1 || true")
+
+
+def test_it_is_healthy_where_every_request_needs_the_token(composition: Composition) -> None:
+    secrets = ["--env", "ROOKIE_TOKEN=an-example-of-a-token-0123456789", "--env", "ROOKIE_TOKEN_SCOPE=all"]
+    container = docker("run", "--detach", "--read-only", "--tmpfs", "/tmp", *secrets, composition.inspect("{{.Image}}")).strip()  # noqa: S108 (the container's)
+    try:
+        assert eventually(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", container).strip() == "healthy")
+    finally:
+        docker("rm", "--force", "--volumes", container)
+
+
+def test_it_is_small(composition: Composition) -> None:
+    layers = docker("history", "--human=false", "--no-trunc", "--format", "{{.Size}} {{.CreatedBy}}", composition.inspect("{{.Image}}"))
+    ours, label, _base = layers.partition("LABEL org.opencontainers.image.title")
+    assert label
+    sizes = [int(line.split()[0]) for line in ours.splitlines()]
+    assert 50 * 10**6 < sum(sizes) <= MOST_BYTES
 
 
 def test_the_image_holds_the_code_and_the_model_and_nothing_else_of_the_checkout(composition: Composition) -> None:
@@ -109,6 +156,20 @@ def test_a_model_that_it_trains_is_served_without_a_restart(composition: Composi
     job = composition.client.post("/train", json=request).json()
     finished = wait_for(composition.client, job["id"], "succeeded")
     assert eventually(lambda: composition.client.get("/readyz").json()["model"]["version"] == finished["version"], seconds=5)
+
+
+def test_it_answers_what_has_begun_when_it_is_told_to_stop(composition: Composition) -> None:
+    picture = garments.PICTURES[0].read_bytes()
+    with socket.create_connection(("127.0.0.1", composition.port), timeout=30) as connection, ThreadPoolExecutor(1) as pool:
+        head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: {len(picture)}\r\n\r\n"
+        connection.sendall(head.encode() + picture[:50])
+        stopping = pool.submit(composition.run, "stop")
+        time.sleep(2)
+        connection.sendall(picture[50:])
+        assert connection.recv(2**16).startswith(b"HTTP/1.1 200 ")
+        stopping.result()
+    assert composition.inspect("{{.State.ExitCode}}") == "0"
+    composition.up()
 
 
 def test_it_stops_when_told_to_and_keeps_its_state(composition: Composition) -> None:

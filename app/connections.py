@@ -1,0 +1,190 @@
+"""A connection of uvicorn's, held to limits: how many there are, and how long each may take to say what it wants and to hear the answer.
+
+Each connection looks at its own clock now and then. What can be answered as a request is: the scope is told, and limits.py answers.
+"""
+
+import json
+from asyncio import TimerHandle, Transport
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from app import limits, policy
+from app.errors import BadRequestError, HeadTooLargeError, Problem, TooSlowError
+from app.settings import Settings
+
+LOOK_SECONDS = 0.5
+CROWDED_SECONDS = 2.0  # one connection too many has this long to ask, so that it can be told
+SPARE_CONNECTIONS = 64  # for those and for probes; beyond them nothing is said
+HEAD_BYTES = 64 * 2**10
+
+
+@dataclass(frozen=True)
+class Patience:
+    """What a connection may take; seconds, bytes, bytes a second."""
+
+    connections: int
+    head_seconds: float
+    body_seconds: float
+    body_rate: float
+    unread_seconds: float
+    drain_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Patience":
+        """As the operator decided."""
+        return cls(
+            settings.connections,
+            settings.head_seconds,
+            settings.body_seconds,
+            settings.body_rate,
+            settings.unread_seconds,
+            settings.drain_bytes,
+        )
+
+
+class Connection(HttpToolsProtocol):
+    """Uvicorn's protocol; a request is awaited, its head comes, its body comes, and again."""
+
+    def __init__(self, *, patience: Patience, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._patience = patience
+        self._stage = "idle"  # or "head" or "body": what has begun to arrive
+        self._since = self.loop.time()  # of that stage
+        self._head_bytes = self._body_bytes = self._drained_bytes = 0
+        self._unread_since: float | None = None  # the client takes no more of its answer
+        self._look_again: TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None  # others may wait behind it
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Look at the clock from now on; one connection too many is told so, or not even that."""
+        super().connection_made(transport)
+        self._crowded = len(self.connections) > self._patience.connections
+        if len(self.connections) > self._patience.connections + SPARE_CONNECTIONS:
+            transport.abort()
+        else:
+            self._look_again = self.loop.call_later(LOOK_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the request that is being answered know that nobody waits for it; uvicorn tells only the one that came last."""
+        if self._answering and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+            limits.drop(self._answering.scope)
+        super().connection_lost(exc)
+        if self._look_again:
+            self._look_again.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Judge a head's length, too: the parser does not."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._stage != "body" and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(HeadTooLargeError(f"the request's head has more than {HEAD_BYTES} bytes"))
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._enter("head")
+        if self._crowded:
+            limits.note_crowded(self.scope)
+
+    def on_headers_complete(self) -> None:
+        """A body begins, of however many bytes."""
+        super().on_headers_complete()
+        self._enter("body")
+        self._body_bytes = self._drained_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body; after the answer it goes nowhere, but a little is read, so that the client comes to read that."""
+        super().on_body(body)
+        self._body_bytes += len(body)
+        if self.cycle.response_complete:
+            self._drained_bytes += len(body)
+            if self._drained_bytes > self._patience.drain_bytes:
+                self.transport.close()
+
+    def on_message_complete(self) -> None:
+        """The request is here. What is still to be read of the connection is whether the client leaves."""
+        super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()
+        self._enter("idle")
+        self._head_bytes = 0
+
+    def on_response_complete(self) -> None:
+        """The next one may come."""
+        super().on_response_complete()
+        if self._stage == "idle":
+            self._since = self.loop.time()
+
+    def pause_writing(self) -> None:
+        """The client does not take what we send."""
+        super().pause_writing()
+        self._unread_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        self._unread_since = None
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser cannot read."""
+        self._refuse(BadRequestError(f"{msg} Nothing of it could be read."))
+
+    def _enter(self, stage: str) -> None:
+        self._stage, self._since = stage, self.loop.time()
+
+    def _look(self) -> None:
+        """Has the client taken too long?"""
+        self._look_again = self.loop.call_later(LOOK_SECONDS, self._look)
+        now, closing = self.loop.time(), self.transport.is_closing()
+        if closing and self._unread_since is None:
+            self._unread_since = now  # what is still to be sent before the end
+        if self._unread_since is not None and now - self._unread_since > self._patience.unread_seconds:
+            self.transport.abort()
+        elif self.flow.read_paused:
+            self._since = now  # it is we who keep it waiting
+        elif not closing and now - self._since > self._patience_now():
+            self._lose_patience()
+
+    def _patience_now(self) -> float:
+        """Seconds for the present stage."""
+        if self._stage == "body":
+            return self._patience.body_seconds + self._body_bytes / self._patience.body_rate
+        if self._is_answering():
+            return float("inf")
+        if not self._crowded:
+            return self._patience.head_seconds
+        return CROWDED_SECONDS if self.cycle is None else 0.0
+
+    def _lose_patience(self) -> None:
+        if self._stage == "head":
+            self._refuse(TooSlowError("the request's head takes too long"))
+        elif self._stage == "body" and not self.cycle.response_started and limits.note_slow(self.cycle.scope):
+            self.cycle.message_event.set()  # whoever waits for more of the body hears of it
+            self._since = self.loop.time()
+        else:
+            self.transport.close()
+
+    def _is_answering(self) -> bool:
+        return self._answering is not None and not self._answering.response_complete
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer what is no request yet, and close."""
+        content = json.dumps(problem.document()).encode()
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", b"%d" % len(content)),
+            (b"connection", b"close"),
+            *policy.headers(),
+        ]
+        head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + content)
+        self.transport.close()

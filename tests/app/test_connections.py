@@ -1,0 +1,203 @@
+"""Connections that are too many, too slow or gone: each meets a bound, and the others are served meanwhile."""
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+
+from app.policy import HEADERS
+from app.settings import Settings
+from tests.app.test_metrics import value
+from tests.app.test_predict_batch import npy
+from tests.support.pictures import encode, grey
+from tests.support.service import eventually, free_port, server
+
+PNG = encode(grey())
+POST = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
+CONNECTIONS = 12
+GENEROUS_SECONDS = 20.0  # for a machine that is busy; the bounds are a second or two
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, shipped: Path, tiny_folder: Path) -> Iterator[tuple[int, httpx2.Client]]:
+    """A real server with little patience: its port, and a client."""
+    folder = tmp_path_factory.mktemp("server")
+    settings = Settings(
+        state_dir=folder,
+        data_dir=tiny_folder,
+        model=shipped,
+        training_slots=0,
+        port=free_port(),
+        connections=CONNECTIONS,
+        head_seconds=3,
+        body_seconds=1,
+        body_rate=4096,
+        unread_seconds=1,
+    )
+    with server(settings, folder / "log") as (process, client):
+        yield settings.port, client
+        assert client.get("/readyz").status_code == 200
+        assert process.poll() is None
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+def connect(port: int) -> socket.socket:
+    """A connection that gives up in the end."""
+    return socket.create_connection(("127.0.0.1", port), timeout=GENEROUS_SECONDS)
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What comes up to the end of the connection."""
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(2**16):
+            answer += part
+    return answer
+
+
+def trickle(connection: socket.socket, piece: bytes, pause: float = 0.1) -> bytes:
+    """Send a little again and again until the server has closed; what it said."""
+    connection.settimeout(pause)
+    answer = b""
+    deadline = time.monotonic() + GENEROUS_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            connection.sendall(piece)
+            part = connection.recv(2**16)
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return answer
+        if not part:
+            return answer
+        answer += part
+    pytest.fail(f"the server still listens; it has said {answer!r}")
+
+
+def problem(answer: bytes) -> tuple[int, str]:
+    """Status and code of an answer that carries the headers of every answer."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    for name, text in HEADERS.items():
+        assert f"{name}: {text}".lower() in head.decode().lower()
+    return int(head.split()[1]), json.loads(body)["code"]
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"), [(b"GET /", b"a"), (POST, b"X-Slow: 1\r\n"), (POST + b"X-Slow: ", b"1")], ids=["a path", "headers", "a header"]
+)
+def test_a_head_that_trickles_in_is_cut_off(service: tuple[int, httpx2.Client], start: bytes, piece: bytes) -> None:
+    began = time.monotonic()
+    with connect(service[0]) as connection:
+        connection.sendall(start)
+        assert problem(trickle(connection, piece)) == (408, "too-slow")
+    assert time.monotonic() - began > 2.5
+
+
+def test_a_connection_that_says_nothing_is_closed_without_a_word(service: tuple[int, httpx2.Client]) -> None:
+    with connect(service[0]) as connection:
+        assert everything(connection) == b""
+
+
+def test_empty_lines_do_not_keep_a_connection_open(service: tuple[int, httpx2.Client]) -> None:
+    with connect(service[0]) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert trickle(connection, b"\r\n").count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 50000", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/train"])
+def test_a_body_that_trickles_in_is_cut_off(service: tuple[int, httpx2.Client], path: str, length: bytes) -> None:
+    with connect(service[0]) as connection:
+        kind = b"multipart/form-data; boundary=x" if path == "/predict/batch" else b"image/png"
+        head = b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %b\r\n%b\r\n\r\n" % (path.encode(), kind, length)
+        connection.sendall(head)
+        answer = trickle(connection, b"1\r\n\0\r\n" if b"chunked" in length else b"\0")
+    assert problem(answer) == (408, "too-slow")
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_body_that_trickles_in_after_its_answer_is_cut_off_too(service: tuple[int, httpx2.Client]) -> None:
+    with connect(service[0]) as connection:
+        connection.sendall(b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert problem(trickle(connection, b"1\r\n\0\r\n")) == (404, "not-found")
+
+
+def test_a_slow_body_that_keeps_its_rate_is_read(service: tuple[int, httpx2.Client]) -> None:
+    with connect(service[0]) as connection:
+        connection.sendall(POST + b"Content-Length: 30000\r\nConnection: close\r\n\r\n")
+        for _ in range(30):
+            connection.sendall(b"\0" * 1000)
+            time.sleep(0.1)
+        assert problem(everything(connection)) == (415, "not-an-image")
+
+
+def test_a_head_that_never_ends_is_refused(service: tuple[int, httpx2.Client]) -> None:
+    with connect(service[0]) as connection:
+        connection.sendall(POST)
+        assert problem(trickle(connection, b"X-Long: " + b"y" * 8000 + b"\r\n", 0.01)) == (431, "head-too-large")
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n", b"GET\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n"]
+)
+def test_what_is_no_http_is_told_so(service: tuple[int, httpx2.Client], request_line: bytes) -> None:
+    with connect(service[0]) as connection:
+        connection.sendall(request_line)
+        assert problem(everything(connection)) == (400, "bad-request")
+
+
+def test_an_answer_that_nobody_reads_is_given_up(service: tuple[int, httpx2.Client]) -> None:
+    port, client = service
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20)
+        assert eventually(lambda: value(client, "rookie_http_requests_in_flight") == 1, GENEROUS_SECONDS)  # the scrape
+        connection.settimeout(GENEROUS_SECONDS)
+        whole = 20 * len(client.get("/docs/assets/swagger-ui-bundle.js").content)
+        assert len(everything(connection)) < whole
+
+
+def test_one_connection_too_many_is_told_so_while_the_others_and_probes_are_served(service: tuple[int, httpx2.Client]) -> None:
+    port, client = service
+    with ExitStack() as stack:
+        held = [stack.enter_context(connect(port)) for _ in range(CONNECTIONS)]
+        with connect(port) as late, connect(port) as probe:
+            late.sendall(POST + b"Content-Length: 1000000\r\n\r\n" + b"\0" * 10**6)
+            answer = everything(late)
+            assert problem(answer) == (503, "unavailable")
+            assert b"retry-after: 1\r\n" in answer.lower()
+            probe.sendall(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert everything(probe).startswith(b"HTTP/1.1 200 ")
+        held[0].sendall(b"GET /models HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert everything(held[0]).startswith(b"HTTP/1.1 200 ")
+    assert eventually(lambda: client.get("/models").status_code == 200, GENEROUS_SECONDS)
+
+
+def test_a_flood_of_connections_leaves_no_trace(service: tuple[int, httpx2.Client]) -> None:
+    port, client = service
+    with ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(connect(port))
+    assert eventually(lambda: client.get("/models").status_code == 200, GENEROUS_SECONDS)
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(service: tuple[int, httpx2.Client]) -> None:
+    port, client = service
+    rows, requests = 4096, 6
+    body = npy(np.zeros((rows, 28, 28), np.uint8))
+    head = b"POST /predict/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-npy\r\nContent-Length: %d\r\n\r\n" % len(body)
+    before = value(client, "rookie_inference_rows_total")
+    for _ in range(requests):
+        with connect(port) as connection:
+            connection.sendall(head + body)
+    assert eventually(lambda: value(client, "rookie_http_requests_in_flight") == 1, GENEROUS_SECONDS)
+    assert value(client, "rookie_inference_rows_total") - before < requests * rows / 2
+    assert client.post("/predict", content=PNG, headers={"Content-Type": "image/png"}).status_code == 200
