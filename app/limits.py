@@ -84,7 +84,7 @@ def drop(scope: Any) -> None:
 def most_bytes(settings: Settings, path: str, query: bytes) -> int:
     """How many bytes a body for `path` may have."""
     if path in ("/predict", "/explain"):
-        photo = query and parse_qs(query).get(b"prepare") == [b"photo"]
+        photo = query and parse_qs(query.decode("latin-1")).get("prepare") == ["photo"]
         return settings.photo_bytes if photo else settings.picture_bytes
     if path == "/predict/batch" or (path.startswith("/v2/models/") and path.endswith("/infer")):
         return settings.batch_bytes
