@@ -15,6 +15,8 @@ from app.store import now
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
 _HEADER = b"x-request-id"
+# What uvloop says where a client has left and more of its requests were waiting. Uvicorn does not notice, and would log each as a crash.
+_CLOSED = "the handler is closed"
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -34,17 +36,25 @@ class Observer:
         began = time.perf_counter()
         request_id = _id_of(scope) or self._new_id()
         status = 500  # what the server makes of an answer that never begins
+        gone = False
 
         async def noting_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, gone
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (_HEADER, request_id)]
-            await send(message)
+            try:
+                await send(message)
+            except RuntimeError as error:
+                gone = _CLOSED in str(error)
+                raise
 
         self._meters.in_flight.inc()
         try:
             await self._app(scope, receive, noting_send)
+        except Exception:
+            if not gone:
+                raise
         finally:
             self._meters.in_flight.dec()
             self._note(scope, request_id, status, time.perf_counter() - began)
