@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pydantic_core
 from fastapi import Response
 from numpy.typing import NDArray
@@ -29,10 +28,9 @@ def _prediction(row: NDArray[Any], unfamiliar: bool | None, served: Served) -> d
     }
 
 
-def predictions(answer: Answer, images: NDArray[np.uint8]) -> list[dict[str, Any]]:
-    """The answers for images (N, 28, 28) uint8, in order."""
-    familiarity = answer.served.familiarity
-    unfamiliar = [None] * len(images) if familiarity is None else familiarity.is_unfamiliar(images).tolist()
+def predictions(answer: Answer) -> list[dict[str, Any]]:
+    """The answers for pictures in order."""
+    unfamiliar = [None] * len(answer.probabilities) if answer.unfamiliar is None else answer.unfamiliar.tolist()
     return [_prediction(row, flag, answer.served) for row, flag in zip(answer.probabilities, unfamiliar, strict=True)]
 
 

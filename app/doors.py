@@ -1,4 +1,4 @@
-"""Who may come in: by host name (against DNS rebinding), by site (against other people's web pages), by token (for changes)."""
+"""Who may come in: by host name (against DNS rebinding), by site (against other people's web pages), by token (for changes, or for all)."""
 
 import hmac
 import re
@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import errors
 from app.errors import ForbiddenError, Problem, UnauthorizedError
-from app.settings import Settings
+from app.settings import ALL, Settings
 
 PROBES = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -24,6 +24,8 @@ OPEN_POSTS = (
     "/v2/models/{model}/versions/{version}/infer",
 )
 _OPEN = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", route) for route in OPEN_POSTS))
+# A browser that opens the page has no token yet: the page asks for it.
+_PAGE_FILES = re.compile("/|/docs|/openapi.json|/static/.*|/docs/assets/.*")
 
 
 class Doors:
@@ -31,8 +33,10 @@ class Doors:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._token = settings.token
+        self._token = (settings.token or "").encode()
+        self._all = settings.token_scope == ALL
         self._names = (*LOOPBACK_NAMES, *settings.allowed_hosts)
+        self._origins = settings.cors_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer why not."""
@@ -45,18 +49,21 @@ class Doors:
         await self._app(scope, receive, send)
 
     def _judge(self, scope: Scope) -> None:
-        path = scope["path"]
-        if path in PROBES:
-            return
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        if not self._is_ours(host):
-            raise ForbiddenError(f"host {host[:100]!r} is not served here; ROOKIE_ALLOWED_HOSTS can name it")
-        if scope["method"] in SAFE_METHODS:
-            return
-        _refuse_other_sites(headers, host)
-        if self._token and not _OPEN.fullmatch(path):
+        path, method, headers = scope["path"], scope["method"], Headers(scope=scope)
+        if path not in PROBES:  # which are asked for by address
+            host = headers.get("host", "")
+            if not self._is_ours(host):
+                raise ForbiddenError(f"host {host[:100]!r} is not served here; ROOKIE_ALLOWED_HOSTS can name it")
+            if method not in SAFE_METHODS:
+                self._refuse_other_sites(headers, host)
+        if self._token and self._is_closed(method, path):
             self._check_token(headers.get("authorization", ""))
+
+    def _is_closed(self, method: str, path: str) -> bool:
+        """Whether the request needs the token."""
+        if self._all:
+            return method not in SAFE_METHODS or not _PAGE_FILES.fullmatch(path)
+        return method not in SAFE_METHODS and not _OPEN.fullmatch(path)
 
     def _is_ours(self, host: str) -> bool:
         name = _PORT.sub("", host).lower()
@@ -64,16 +71,17 @@ class Doors:
 
     def _check_token(self, authorization: str) -> None:
         scheme, _, given = authorization.partition(" ")
-        expected = (self._token or "").encode()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), expected):
-            raise UnauthorizedError("changes need the header Authorization: Bearer with the token that ROOKIE_TOKEN holds")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
+            what = "every request needs" if self._all else "changes need"
+            raise UnauthorizedError(f"{what} the header Authorization: Bearer with the token that ROOKIE_TOKEN holds")
 
-
-def _refuse_other_sites(headers: Headers, host: str) -> None:
-    """Browsers say where a change comes from; other programs say nothing, and are no danger to a browser's user."""
-    site = headers.get("sec-fetch-site")
-    if site not in (None, "same-origin", "none"):
-        raise ForbiddenError(f"the change comes from another site (Sec-Fetch-Site: {site}); open this service's own page")
-    origin = headers.get("origin")
-    if origin is not None and origin.partition("://")[2].lower() != host.lower():
-        raise ForbiddenError(f"the change comes from another site (Origin: {origin[:100]}); open this service's own page")
+    def _refuse_other_sites(self, headers: Headers, host: str) -> None:
+        """Browsers say where a change comes from; other programs say nothing, and are no danger to a browser's user."""
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() in self._origins:
+            return
+        site = headers.get("sec-fetch-site")
+        if site not in (None, "same-origin", "none"):
+            raise ForbiddenError(f"the change comes from another site (Sec-Fetch-Site: {site[:100]}); open this service's own page")
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
+            raise ForbiddenError(f"the change comes from another site (Origin: {origin[:100]}); open this service's own page")

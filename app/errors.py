@@ -148,7 +148,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     for trouble in (sa.exc.OperationalError, sa.exc.TimeoutError):
         app.add_exception_handler(trouble, _on_database_trouble)
-    app.add_exception_handler(Exception, _on_crash)
+
+
+def crash(scope: Scope) -> JSONResponse:
+    """The answer to a request that met an error of ours: the log has it all, the client learns nothing of it."""
+    return response(Problem("the service met an error of its own; its log says more").document(), scope)
 
 
 def response(problem: Mapping[str, Any], scope: Scope, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -218,7 +222,3 @@ def _on_database_trouble(request: Request, error: Exception) -> Response:
     log.warning("%s %s: %s", request.method, request.url.path, error)
     problem = UnavailableError("the database is busy, full or away; predictions go on meanwhile", retry_after_seconds=5)
     return response(problem.document(), request.scope, problem.headers)
-
-
-def _on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 (the server logs it; the client learns nothing of it)
-    return response(Problem("the service met an error of its own; its log says more").document(), request.scope)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from app.errors import UnavailableError
 from app.metrics import Meters
 from model_core import Model, network
-from model_core.familiarity import Familiarity
+from model_core.familiarity import SIDE, Familiarity
 from model_core.network import PIXELS
 
 T = TypeVar("T")
@@ -48,18 +48,29 @@ class Served:
             return network.predict_one(self.model.parameters, x[0])[None].astype(np.float32, copy=False)
         return network.predict_proba(self.model.parameters, x).astype(np.float32, copy=False)
 
+    def unfamiliar(self, rows: Pixels) -> NDArray[np.bool_] | None:
+        """Which of pixels (N, 784), 0..255, are like nothing in training: (N,), or None where that is not known."""
+        return None if self.familiarity is None else self.familiarity.is_unfamiliar(rows.reshape(-1, SIDE, SIDE))
+
 
 class Answer(NamedTuple):
-    """Class probabilities (N, 10), and the one version that computed them all."""
+    """Class probabilities (N, 10), their one version, and which pictures are unfamiliar (N,) if that was asked and is known."""
 
     probabilities: NDArray[np.float32]
     served: Served
+    unfamiliar: NDArray[np.bool_] | None = None
+
+    def rows(self, start: int, count: int) -> "Answer":
+        """The answer to some of the pictures."""
+        part = slice(start, start + count)
+        return Answer(self.probabilities[part], self.served, None if self.unfamiliar is None else self.unfamiliar[part])
 
 
 class _Waiting(NamedTuple):
     """A small request between its arrival and its turn."""
 
     rows: Pixels
+    judge: bool  # whether it asks what is unfamiliar
     served: Served  # the version that served when it came
     answer: "asyncio.Future[Answer]"
     arrived: float
@@ -88,12 +99,15 @@ class Predictor:
         """End the thread."""
         self._thread.shutdown()
 
-    async def classify(self, images: Pixels) -> Answer:
-        """Classify images (N, 784) or (N, 28, 28), pixels 0..255. Raises UnavailableError where too many are in hand."""
+    async def classify(self, images: Pixels, judge: bool = False) -> Answer:
+        """Classify images (N, 784) or (N, 28, 28), pixels 0..255, and where asked to, judge which are unfamiliar.
+
+        Raises UnavailableError where too many are in hand.
+        """
         rows = images.reshape(len(images), PIXELS)
         self._admit(len(rows))
         try:
-            return await (self._join_turn(rows) if len(rows) <= TURN_ROWS else self._compute_in_parts(rows))
+            return await (self._join_turn(rows, judge) if len(rows) <= TURN_ROWS else self._compute_in_parts(rows, judge))
         finally:
             self._rows_in_hand -= len(rows)
 
@@ -108,12 +122,12 @@ class Predictor:
             raise UnavailableError(detail)
         self._rows_in_hand += count
 
-    def _join_turn(self, rows: Pixels) -> "asyncio.Future[Answer]":
+    def _join_turn(self, rows: Pixels, judge: bool) -> "asyncio.Future[Answer]":
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._take_turn)
-        self._waiting.append(_Waiting(rows, self._served, answer, time.perf_counter()))
+        self._waiting.append(_Waiting(rows, judge, self._served, answer, time.perf_counter()))
         return answer
 
     def _take_turn(self) -> None:
@@ -129,33 +143,36 @@ class Predictor:
         served, started = turn[0].served, time.perf_counter()
         try:
             rows: Any = turn[0].rows if len(turn) == 1 else np.concatenate([each.rows for each in turn])
-            probabilities = served.probabilities(rows)
+            answer = self._compute(served, rows, any(each.judge for each in turn), [started - each.arrived for each in turn])
         except Exception as error:
             for each in turn:
                 each.answer.set_exception(error)
             return
-        self._meters.batch_done(probabilities, served.version, time.perf_counter() - started, [started - each.arrived for each in turn])
         place = 0
         for each in turn:
-            each.answer.set_result(Answer(probabilities[place : place + len(each.rows)], served))
+            each.answer.set_result(answer.rows(place, len(each.rows)))
             place += len(each.rows)
 
-    async def _compute_in_parts(self, rows: Pixels) -> Answer:
+    async def _compute_in_parts(self, rows: Pixels, judge: bool) -> Answer:
         """Large requests take turns in one thread, a part at a time."""
-        served, parts = self._served, []
-        arrived: float | None = time.perf_counter()
-        for start in range(0, len(rows), PART_ROWS):
-            parts.append(await self.in_thread(self._compute, served, rows[start : start + PART_ROWS], arrived))
-            arrived = None
-        return Answer(np.concatenate(parts), served)
+        served, arrived = self._served, time.perf_counter()
+        parts = [
+            await self.in_thread(self._compute_part, served, rows[start : start + PART_ROWS], judge, None if start else arrived)
+            for start in range(0, len(rows), PART_ROWS)
+        ]
+        known = [part.unfamiliar for part in parts if part.unfamiliar is not None]
+        return Answer(np.concatenate([part.probabilities for part in parts]), served, np.concatenate(known) if known else None)
 
-    def _compute(self, served: Served, rows: Pixels, arrived: float | None) -> NDArray[np.float32]:
-        """One part; `arrived` with the first one of a request."""
+    def _compute_part(self, served: Served, rows: Pixels, judge: bool, arrived: float | None) -> Answer:
+        """A part of a large request; `arrived` with its first one."""
+        return self._compute(served, rows, judge, [] if arrived is None else [time.perf_counter() - arrived])
+
+    def _compute(self, served: Served, rows: Pixels, judge: bool, waits: list[float]) -> Answer:
+        """One pass, measured."""
         started = time.perf_counter()
         probabilities = served.probabilities(rows)
-        waits = [] if arrived is None else [started - arrived]
         self._meters.batch_done(probabilities, served.version, time.perf_counter() - started, waits)
-        return probabilities
+        return Answer(probabilities, served, served.unfamiliar(rows) if judge else None)
 
 
 def _split(waiting: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:

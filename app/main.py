@@ -4,11 +4,13 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
 
 import model_core
 from app import errors, openapi, shutdown
@@ -22,6 +24,7 @@ from app.logs import LineWriter
 from app.metrics import Meters
 from app.observer import Observer
 from app.policy import Policy
+from app.proxy import RootPath, TrustedProxies
 from app.routes import explain, open_inference, operations, predict, recipes, samples, train, weights
 from app.routes import models as model_routes
 from app.schemas import Problem
@@ -32,6 +35,19 @@ from model_core import artifact
 from model_core.errors import ArtifactError
 
 PHOTO_PLACES = 2  # photographs that are decoded at the same time: each may take a few hundred megabytes
+# What pages of ROOKIE_CORS_ORIGINS may send, and read of an answer, besides what every page may.
+CORS: Mapping[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "DELETE"],
+    "allow_headers": [
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "Inference-Header-Content-Length",
+        "Last-Event-ID",
+        "X-Request-ID",
+    ],
+    "expose_headers": ["ETag", "Inference-Header-Content-Length", "Location", "Retry-After", "X-Request-ID"],
+}
 log = logging.getLogger("rookie")
 
 
@@ -46,6 +62,8 @@ def create_app(settings: Settings) -> FastAPI:
             "4XX": {"model": Problem, "description": "a problem document that says what to change"},
             503: {"model": Problem, "description": "not now: too much is in hand, or the database is busy"},
         },
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
+        redirect_slashes=False,  # such a redirect names host and scheme, which a proxy may have changed
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # each request would be asked about; the observer notes it all
@@ -58,12 +76,23 @@ def create_app(settings: Settings) -> FastAPI:
     operations.mount_files(app)
     errors.install(app)
     openapi.install(app, settings)
-    app.add_middleware(DirectRoutes)  # innermost: each one stands around those before it
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """From the innermost to the outermost: each one stands around those before it."""
+    app.add_middleware(DirectRoutes)
     app.add_middleware(BodyLimit)
     app.add_middleware(Doors, settings=settings)
-    app.add_middleware(Policy)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     app.add_middleware(Observer, meters=app.state.meters, log=LineWriter() if settings.access_log else None)
-    return app
+    app.add_middleware(Policy)
+    if settings.root_path:
+        app.add_middleware(RootPath, root=settings.root_path)
+    if settings.trusted_proxies:
+        app.add_middleware(TrustedProxies, trusted_hosts=list(settings.trusted_proxies))
 
 
 def create_app_from_environ() -> FastAPI:

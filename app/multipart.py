@@ -1,5 +1,6 @@
 """A form's parts (RFC 7578) in a body that is already here whole, found by python-multipart: nothing goes through a temporary file."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from python_multipart.exceptions import FormParserError
@@ -9,6 +10,9 @@ from app.errors import UploadPartsError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
+
+
+_options = lru_cache(maxsize=256)(parse_options_header)  # a client sends the same headers again and again
 
 
 class Part(NamedTuple):
@@ -21,7 +25,7 @@ class Part(NamedTuple):
 
 def parts(body: bytes, content_type: str, most: int) -> list[Part]:
     """The parts of a multipart/form-data body, in order. Raises UploadPartsError, also where there are more than `most`."""
-    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    boundary = _options(content_type)[1].get(b"boundary")
     if not boundary:
         raise UploadPartsError("the multipart Content-Type has no boundary")
     collector = _Collector(most)
@@ -70,7 +74,7 @@ class _Collector:
 
     def _end_header(self) -> None:
         if self._field.lower() == b"content-disposition":
-            self._disposition = parse_options_header(self._value)[1]
+            self._disposition = _options(self._value)[1]
         self._field, self._value = b"", b""
 
     def _end(self) -> None:

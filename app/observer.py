@@ -1,6 +1,7 @@
-"""What is noted of every request: its id, one line of JSON in the log, and its count and duration in the metrics."""
+"""What is noted of every request: its id, one line of JSON in the log, its count and duration in the metrics, and how it crashed."""
 
 import itertools
+import logging
 import re
 import secrets
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import errors
 from app.metrics import Meters
 from app.store import now
 
@@ -17,6 +19,7 @@ _ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
 _HEADER = b"x-request-id"
 # What uvloop says where a client has left and more of its requests were waiting. Uvicorn does not notice, and would log each as a crash.
 _CLOSED = "the handler is closed"
+log = logging.getLogger("rookie")
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -35,8 +38,7 @@ class Observer:
             return
         began = time.perf_counter()
         request_id = _id_of(scope) or self._new_id()
-        status = 500  # what the server makes of an answer that never begins
-        gone = False
+        status, gone = 0, False  # not answered yet
 
         async def noting_send(message: Message) -> None:
             nonlocal status, gone
@@ -53,11 +55,15 @@ class Observer:
         try:
             await self._app(scope, receive, noting_send)
         except Exception:
-            if not gone:
-                raise
+            if gone:
+                return
+            if status:
+                raise  # half an answer is out: the server can only close the connection
+            log.exception("%s %s failed, request %s", scope["method"], scope["path"], request_id.decode())
+            await errors.crash(scope)(scope, receive, noting_send)
         finally:
             self._meters.in_flight.dec()
-            self._note(scope, request_id, status, time.perf_counter() - began)
+            self._note(scope, request_id, status or 500, time.perf_counter() - began)
 
     def _note(self, scope: Scope, request_id: bytes, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else "other"

@@ -1,6 +1,5 @@
-"""What a browser may do with our answers: load from here alone, run no script that is not a file of ours, be framed by nobody."""
+"""What a browser may do with our answers: load from here alone, run no script but our files, be framed or embedded by nobody."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PAGE = (
@@ -9,7 +8,22 @@ PAGE = (
 )
 # Swagger UI writes style attributes and draws its icons from data: addresses.
 DOCS = PAGE.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
-HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def headers(policy: str = PAGE) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer as ASGI writes them."""
+    return [(name.lower().encode(), value.encode()) for name, value in {"Content-Security-Policy": policy, **HEADERS}.items()]
+
+
+_PAGE_HEADERS, _DOCS_HEADERS = headers(PAGE), headers(DOCS)
 
 
 class Policy:
@@ -23,13 +37,11 @@ class Policy:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = DOCS if scope["path"] == "/docs" else PAGE
+        ours = _DOCS_HEADERS if scope["path"] == "/docs" else _PAGE_HEADERS
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in {"Content-Security-Policy": policy, **HEADERS}.items():
-                    headers.setdefault(name, value)
+                message["headers"] = [*message.get("headers", ()), *ours]
             await send(message)
 
         await self._app(scope, receive, sending)

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app import parse
+
 PREFIX = "ROOKIE_"
 # What Kubernetes puts into the environment of every pod next to a service that is called rookie; none of it is ours.
 _KUBERNETES_NAME = re.compile(r"ROOKIE_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
+ALL = "all"  # a scope of the token
 _LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
 
 
@@ -18,40 +21,9 @@ class SettingsError(Exception):
     """The environment asks for something that cannot be; the text says which setting, and what it may be."""
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _switch(text: str) -> bool:
-    if text not in ("0", "1"):
-        raise ValueError("0 or 1")
-    return text == "1"
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
-
-
-def _token(text: str) -> str:
-    if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("at least 16 printable characters without spaces (try: openssl rand -hex 32)")
-    return text
-
-
-def _database_url(text: str) -> str:
-    if not re.match(r"(sqlite|postgresql)(\+\w+)?://", text):
-        raise ValueError("sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
-    return text
-
-
-def _setting(default: Any, parse: Callable[[str], Any], text: str, *, secret: bool = False) -> Any:
+def _setting(default: Any, parser: Callable[[str], Any], text: str, *, secret: bool = False) -> Any:
     """A field with its parser (which raises ValueError with what the value may be) and its help text."""
-    return dataclasses.field(default=default, metadata={"parse": parse, "help": text, "secret": secret}, repr=not secret)
+    return dataclasses.field(default=default, metadata={"parse": parser, "help": text, "secret": secret}, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,29 +31,43 @@ class Settings:
     """What the operator decides. Each field is ROOKIE_ and its name in capitals."""
 
     host: str = _setting("127.0.0.1", str, "address to listen on; any but a loopback one needs a token, or ROOKIE_PUBLISHED_ON_LOOPBACK=1")
-    port: int = _setting(8000, _whole(1, 65535), "port to listen on")
+    port: int = _setting(8000, parse.whole(1, 65535), "port to listen on")
     published_on_loopback: bool = _setting(
-        False, _switch, "1 says that whatever forwards to this address (a container's port mapping) itself listens on the loopback only"
+        False,
+        parse.switch,
+        "1 says that whatever forwards to this address (a container's port mapping) itself listens on the loopback only",
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        (), _names, "host names, besides the loopback's, that requests may be addressed to, comma-separated; * for any"
+        (), parse.names, "host parse.names, besides the loopback's, that requests may be addressed to, comma-separated; * for any"
     )
-    token: str | None = _setting(None, _token, "bearer token that every change (training, activating) must carry", secret=True)
+    token: str | None = _setting(None, parse.token, "bearer token that every change (training, activating) must carry", secret=True)
+    token_scope: str = _setting(
+        "changes",
+        parse.one_of("changes", ALL),
+        "what needs the token: changes, or all but the page's own files (probes and predictions too)",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        (), parse.origins, "origins whose pages may read answers and ask for changes, comma-separated; other sites' pages may not"
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), parse.networks, "addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host are believed"
+    )
+    root_path: str = _setting("", parse.root_path, "path under which a reverse proxy shows the service, such as /rookie")
     state_dir: Path = _setting(Path("state"), Path, "folder of the database")
     data_dir: Path = _setting(Path("data/fashion-mnist"), Path, "folder of the dataset's four files; fetched at the first training job")
-    database_url: str | None = _setting(None, _database_url, "database instead of a SQLite file in ROOKIE_STATE_DIR", secret=True)
+    database_url: str | None = _setting(None, parse.database_url, "database instead of a SQLite file in ROOKIE_STATE_DIR", secret=True)
     model: Path = _setting(Path("weights/rookie.npz"), Path, "weights file that an empty database starts with")
-    workers: int = _setting(1, _whole(1, 64), "serving processes")
-    training_slots: int = _setting(1, _whole(0, 16), "training jobs that run at the same time, per database; 0 only queues")
+    workers: int = _setting(1, parse.whole(1, 64), "serving processes")
+    training_slots: int = _setting(1, parse.whole(0, 16), "training jobs that run at the same time, per database; 0 only queues")
     queue_rows: int = _setting(
-        16_384, _whole(1, 10_000_000), "pictures that may be in hand at once, per serving process; more are refused with 503"
+        16_384, parse.whole(1, 10_000_000), "pictures that may be in hand at once, per serving process; more are refused with 503"
     )
-    access_log: bool = _setting(True, _switch, "1 writes a line of JSON for each request, 0 none")
-    event_streams: int = _setting(64, _whole(1, 10_000), "open streams of training events, per serving process")
+    access_log: bool = _setting(True, parse.switch, "1 writes a line of JSON for each request, 0 none")
+    event_streams: int = _setting(64, parse.whole(1, 10_000), "open streams of training events, per serving process")
     keep_versions: int = _setting(
-        10, _whole(1, 100_000), "newest model versions to keep, besides the current one and its last predecessors"
+        10, parse.whole(1, 100_000), "newest model versions to keep, besides the current one and its last predecessors"
     )
-    training_threads: int = _setting(1, _whole(1, 64), "threads that one training job computes with")
+    training_threads: int = _setting(1, parse.whole(1, 64), "threads that one training job computes with")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -111,6 +97,9 @@ class Settings:
                 f"ROOKIE_HOST is {self.host!r}, which others can reach; set ROOKIE_TOKEN,"
                 " or ROOKIE_PUBLISHED_ON_LOOPBACK=1 where a container's port mapping keeps it on 127.0.0.1"
             )
+
+        if self.token_scope == ALL and not self.token:
+            raise SettingsError("ROOKIE_TOKEN_SCOPE is 'all', but there is no token; set ROOKIE_TOKEN too")
 
     @property
     def store_url(self) -> str:

@@ -46,7 +46,7 @@ def start_untuned(environ: Mapping[str, str]) -> None:
     if not any(name in environ for name in TUNING):
         return
     untuned = {name: value for name, value in environ.items() if name not in TUNING}
-    os.execve(sys.executable, [sys.executable, *sys.argv], untuned)  # noqa: S606 (this very program)
+    os.execve(sys.executable, sys.orig_argv, untuned)  # noqa: S606 (this very program)
 
 
 def load_images(environ: Mapping[str, str]) -> tuple[TrainingData, str]:

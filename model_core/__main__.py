@@ -15,7 +15,7 @@ import typer
 
 import model_core
 from model_core import artifact, card, card_format, checkpoint, console, data, download, experiments, training
-from model_core.errors import ArtifactMissingError, RecipeError, RookieError
+from model_core.errors import ArtifactMissingError, DivergenceError, RecipeError, RookieError
 from model_core.recipe import FIELDS, PRESETS, Recipe
 from model_core.training import State
 
@@ -62,7 +62,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="go on from the checkpoint that an interrupted run left beside OUT")] = False,
     **changes: Any,
 ) -> None:
-    """Train a network on Fashion-MNIST and write its weights, test score and card to one file. Ctrl-C keeps the best weights so far."""
+    """Train a network on Fashion-MNIST and write its weights, test score and card to one file.
+
+    Ctrl-C keeps the best weights so far, and so does a loss that stops being a number.
+    """
     given = {name: value for name, value in changes.items() if value is not None}
     if "hidden" in given:
         given["hidden"] = _sizes(given["hidden"])
@@ -74,31 +77,43 @@ def train(
         run = Recipe.preset(recipe or "quick", **given).seeded(secrets.randbits(32))
         state = State.fresh(run)
     folder = data.data_dir(os.environ)
-    state, finished = _run(run, state, data.load_training(folder), checkpoint_path)
-    if not state.epoch:
+    state, ended_by = _run(run, state, data.load_training(folder), checkpoint_path)
+    if state.epoch:
+        _write(run, state, folder, out)
+    if isinstance(ended_by, KeyboardInterrupt):
+        if state.epoch:
+            console.err.print(f"Interrupted after epoch {state.epoch}. Go on with: python -m model_core train --out {out} --resume")
         sys.exit(INTERRUPTED)
-    _write(run, state, folder, out)
-    if finished:
-        checkpoint_path.unlink(missing_ok=True)
-    else:
-        console.err.print(f"Interrupted after epoch {state.epoch}. Go on with: python -m model_core train --out {out} --resume")
-        sys.exit(INTERRUPTED)
+    checkpoint_path.unlink(missing_ok=True)
+    if ended_by:
+        raise ended_by
 
 
-def _run(recipe: Recipe, state: State, images: data.TrainingData, checkpoint_path: Path) -> tuple[State, bool]:
-    """Train to the end, checkpointing as it goes: the state after the last whole epoch, and False where Ctrl-C came before the end."""
+def _run(
+    recipe: Recipe, state: State, images: data.TrainingData, checkpoint_path: Path
+) -> tuple[State, KeyboardInterrupt | DivergenceError | None]:
+    """Train, checkpointing as it goes: the state after the last whole epoch, and what came before the end, if anything did."""
     saved_at = time.monotonic()
     snapshot = checkpoint.to_bytes(recipe, state)
     try:
         for epoch in console.follow(training.train(recipe, images, state), state.epoch, recipe.epochs):
             snapshot = checkpoint.to_bytes(recipe, epoch.state)
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                artifact.write_atomically(checkpoint_path, snapshot)
+                _write_checkpoint(checkpoint_path, snapshot)
                 saved_at = time.monotonic()
-    except KeyboardInterrupt:
-        artifact.write_atomically(checkpoint_path, snapshot)
-        return checkpoint.from_bytes(snapshot, str(checkpoint_path))[1], False  # `state` itself may be within an epoch
-    return state, True
+    except (KeyboardInterrupt, DivergenceError) as early:
+        if isinstance(early, KeyboardInterrupt):
+            artifact.write_atomically(checkpoint_path, snapshot)
+        return checkpoint.from_bytes(snapshot, str(checkpoint_path))[1], early  # `state` itself may be within an epoch
+    return state, None
+
+
+def _write_checkpoint(path: Path, snapshot: bytes) -> None:
+    """Write a checkpoint; where it cannot be written, the training goes on without."""
+    try:
+        artifact.write_atomically(path, snapshot)
+    except OSError as error:
+        console.err.print(f"No checkpoint was written: {error}", highlight=False)
 
 
 def _write(recipe: Recipe, state: State, folder: Path, out: Path) -> None:
@@ -186,6 +201,9 @@ def main() -> None:
         app()
     except RookieError as error:
         console.err.print(f"Error: {error}", style="red", highlight=False)
+        sys.exit(1)
+    except OSError as error:
+        console.err.print(f"Error: {error}; a file that was there before is as it was", style="red", highlight=False)
         sys.exit(1)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from model_core import artifact, console, data, reproduction, search
+from model_core import artifact, console, data, records, reproduction, search
 from model_core.errors import RecipeError, RookieError
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -78,17 +78,17 @@ def record_run(
 ) -> None:
     """Measure a weights file under stored and under batch statistics, and keep that with its history as a small JSON file."""
     folder = data.data_dir(os.environ)
-    run = reproduction.record(artifact.load(path), data.load_training(folder), data.load_test(folder))
-    reproduction.save(run, out)
+    run = records.record(artifact.load(path), data.load_training(folder), data.load_test(folder))
+    records.save(run, out)
     console.out.print(f"{out}: test {run.test:.2%} under stored statistics, {run.test_batch:.2%} under those of batches of 512")
 
 
 def write_reproduction(
-    records: Annotated[Path, typer.Argument(help="folder of the records", exists=True, file_okay=False)],
+    folder: Annotated[Path, typer.Argument(help="folder of the records", exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option(help="where the page goes (.md)", dir_okay=False)],
 ) -> None:
     """Write the paper's tables, ours beside them, from the records of runs."""
-    runs = reproduction.load_all(records)
+    runs = records.load_all(folder)
     artifact.write_atomically(out, reproduction.to_markdown(runs).encode())
     console.out.print(f"{out}: from {len(runs)} records")
 

@@ -12,6 +12,7 @@ import pytest
 from app import errors
 from app.main import create_app
 from app.settings import FIELDS, Settings
+from tests.support.browser import MOST_SCREENSHOT_BYTES
 from tests.support.service import free_port, server
 
 ROOT = Path(__file__).parent.parent
@@ -52,8 +53,13 @@ def what_stays(output: str) -> object:
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
     default = FIELDS[name].default
-    shown = "" if default in (None, ()) else f"`{int(default) if isinstance(default, bool) else default}`"
+    shown = "" if default in (None, (), "") else f"`{int(default) if isinstance(default, bool) else default}`"
     assert f"| `{name}` | {shown} | {FIELDS[name].metadata['help']} |" in README
+
+
+@pytest.mark.parametrize("name", sorted(re.findall(r"\]\(([\w/-]+\.(?:webp|png|svg))\)", README)))
+def test_every_picture_that_the_readme_shows_is_there_and_small(name: str) -> None:
+    assert 1_000 < (ROOT / name).stat().st_size <= MOST_SCREENSHOT_BYTES
 
 
 def test_every_route_is_in_the_readme() -> None:

@@ -23,7 +23,7 @@ router = APIRouter(tags=["predict"])
 async def explain(incoming: IncomingDep, predictor: PredictorDep) -> Explanation:
     """Classify one picture and say why: what each pixel adds to the winner and the runner-up, and the units that were most active."""
     served = predictor.served
-    images = incoming.pixels[None]
-    answer = Answer(served.probabilities(images.reshape(1, PIXELS)), served)
-    prediction = with_preparation(Prediction(**answers.predictions(answer, images)[0]), incoming)
+    rows = incoming.pixels.reshape(1, PIXELS)
+    answer = Answer(served.probabilities(rows), served, served.unfamiliar(rows))
+    prediction = with_preparation(Prediction(**answers.predictions(answer)[0]), incoming)
     return await run_in_threadpool(explanation, served, incoming.pixels, prediction)

@@ -28,8 +28,7 @@ async def predict(incoming: IncomingDep, predictor: PredictorDep) -> Response:
 
     It comes as multipart part `file` or as the body itself (image/*).
     """
-    answer = await predictor.classify(incoming.pixels[None])
-    told = answers.predictions(answer, incoming.pixels[None])[0]
+    told = answers.predictions(await predictor.classify(incoming.pixels[None], judge=True))[0]
     if incoming.preparation:
         told["prepared"] = incoming.preparation.model_dump()
     return answers.json_response(told)
@@ -45,12 +44,11 @@ async def predict_batch(request: Request, predictor: PredictorDep) -> Response:
     """Classify many pictures: parts named `files`, or an array (N, 28, 28) uint8 as numpy.save writes it. One bad file spoils no other."""
     if uploads.media_type(request) in uploads.NPY_TYPES:
         pixels = uploads.parse_npy(await request.body())
-        return await predictor.in_thread(_batch_response, [None] * len(pixels), await predictor.classify(pixels), pixels)
+        return await predictor.in_thread(_batch_response, [None] * len(pixels), await predictor.classify(pixels, judge=True))
     decoded = await predictor.in_thread(_decode_all, await uploads.read_files(request))
     pictures = [picture for picture in decoded if not isinstance(picture, Problem)]
-    stacked = np.stack(pictures) if pictures else np.empty((0, 28, 28), np.uint8)
-    answer = await predictor.classify(stacked) if pictures else None
-    return await predictor.in_thread(_batch_response, [each if isinstance(each, Problem) else None for each in decoded], answer, stacked)
+    answer = await predictor.classify(np.stack(pictures), judge=True) if pictures else None
+    return await predictor.in_thread(_batch_response, [each if isinstance(each, Problem) else None for each in decoded], answer)
 
 
 def _decode_all(files: list[bytes]) -> list[NDArray[np.uint8] | Problem]:
@@ -65,8 +63,8 @@ def _decode(file: bytes) -> NDArray[np.uint8] | Problem:
         return problem
 
 
-def _batch_response(problems: list[Problem | None], answer: Answer | None, pictures: NDArray[np.uint8]) -> Response:
+def _batch_response(problems: list[Problem | None], answer: Answer | None) -> Response:
     """Predictions in order, with the problems in their places."""
-    predicted = iter(answers.predictions(answer, pictures) if answer else [])
+    predicted = iter(answers.predictions(answer) if answer else [])
     found: list[dict[str, Any]] = [next(predicted) if problem is None else problem.document() for problem in problems]
     return answers.json_response({"predictions": found})

@@ -35,14 +35,14 @@ class Store:
 
     def __init__(self, url: str) -> None:
         try:
-            parsed = make_url(url)
+            parsed = _parsed(url)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
             self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
-        except (sa.exc.ArgumentError, ImportError, ValueError) as error:
+        except (sa.exc.ArgumentError, ImportError) as error:
             raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({error})") from error
         if self.is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)
-        self.shown_url = parsed.render_as_string(hide_password=True)
+        self.shown_url = parsed.set(query={}).render_as_string(hide_password=True)  # a password can stand in the query too
 
     def prepare(self) -> None:
         """Create the tables where they are missing. Raises StoreError where the database cannot be used."""
@@ -115,6 +115,18 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _parsed(url: str) -> sa.URL:
+    """The address. A password with signs that it should not have ends up in the port or the host, which errors would show."""
+    refusal = StoreError("ROOKIE_DATABASE_URL cannot be read; in a password, / : and @ are written %2F, %3A and %40")
+    try:
+        parsed = make_url(url)
+    except ValueError:
+        raise refusal from None
+    if "@" in (parsed.host or ""):
+        raise refusal
+    return parsed
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +136,7 @@ def _make_folder(folder: Path) -> None:
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
     # As many connections as there are threads: one that waits for the lock keeps none from reading.
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1, hide_parameters=True)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -132,7 +144,7 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
     ours = {name: value for name, value in _POSTGRES.items() if name not in url.query}
-    engine = sa.create_engine(url, connect_args=ours, isolation_level="READ COMMITTED", pool_pre_ping=True)
+    engine = sa.create_engine(url, connect_args=ours, isolation_level="READ COMMITTED", pool_pre_ping=True, hide_parameters=True)
     sa.event.listen(engine, "connect", _prepare_postgres)
     return engine
 

@@ -123,12 +123,13 @@ def print_answers(notes: Notes) -> None:
         kinds[kind].append(f"{count} x {status}")
     for kind, counts in kinds.items():
         print(f"{kind:15} {', '.join(counts)}")
-    print(f"{notes.answers.total()} answers, {notes.events} events, {len(notes.known)} versions, {len(notes.seen)} of them in answers")
+    seen = {version for version, _ in notes.seen}
+    print(f"{notes.answers.total()} answers, {notes.events} events, {len(notes.known)} versions, {len(seen)} of them in answers")
 
 
 def print_fifths(fifths: list[Sample]) -> None:
     """Memory and open files over time."""
-    for name, place in (("start", 0), ("warm", 1), ("middle", 2), ("end", 4)):
+    for name, place in (("start", 0), ("warm", 1), ("middle", 2), ("late", 3), ("end", 4)):
         print(f"{name:7} {fifths[place].resident_bytes / 2**20:6.0f} MiB, {fifths[place].open_files:3} open files")
 
 

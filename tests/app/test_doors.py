@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from app.doors import OPEN_POSTS, PROBES, SAFE_METHODS
 from app.main import create_app
-from app.settings import Settings
+from app.settings import ALL, Settings
 from tests.support.pictures import encode, grey
 from tests.support.service import client_of
 
@@ -161,3 +161,89 @@ def test_a_path_that_does_not_exist_is_closed_too(guarded: TestClient) -> None:
     assert guarded.post("/nowhere").status_code == 401
     assert guarded.post("/predict/").status_code == 401
     assert guarded.post("/nowhere", headers=BEARER).status_code == 404
+
+
+# ROOKIE_TOKEN_SCOPE=all: an answer other than the page's own files needs the token.
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory, shipped: Path) -> Iterator[TestClient]:
+    """A service that answers nobody without the token."""
+    state = tmp_path_factory.mktemp("closed")
+    with client_of(Settings(state_dir=state, model=shipped, training_slots=0, token=TOKEN, token_scope=ALL)) as client:
+        yield client
+
+
+def readable_routes() -> list[str]:
+    """The path of every route that is read."""
+    routes = iter_route_contexts(create_app(Settings()).routes)
+    return sorted({str(route.path) for route in routes if "GET" in (route.methods or ())} - set(PAGE_ROUTES))
+
+
+PAGE_ROUTES = ("/", "/docs", "/openapi.json")
+
+
+@pytest.mark.parametrize("path", [*PAGE_ROUTES, "/static/js/main.js", "/static/css/base.css", "/docs/assets/swagger-ui.css"])
+def test_the_pages_own_files_are_open_in_any_scope(closed: TestClient, path: str) -> None:
+    assert closed.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", [*readable_routes(), "/nowhere", "/static", "/docs/", "/staticx", "/static/../models"]
+)  # the client resolves the last
+def test_reading_needs_the_token_where_its_scope_is_all(closed: TestClient, path: str) -> None:
+    assert closed.get(path).status_code == 401
+    assert closed.get(path, headers={"Authorization": f"Bearer {TOKEN[::-1]}"}).status_code == 401
+
+
+@pytest.mark.parametrize(("method", "path"), unsafe_routes())
+def test_posting_needs_the_token_where_its_scope_is_all(closed: TestClient, method: str, path: str) -> None:
+    assert closed.request(method, path).status_code == 401
+
+
+def test_the_token_opens_all_of_it(closed: TestClient) -> None:
+    assert closed.get("/livez", headers=BEARER).status_code == 200
+    assert closed.get("/models", headers=BEARER).status_code == 200
+    assert closed.post("/predict", content=encode(grey()), headers={**BEARER, **PICTURE}).status_code == 200
+
+
+# ROOKIE_CORS_ORIGINS: the pages of other sites that may come in.
+
+FRIEND = "https://friend.example"
+
+
+@pytest.fixture(scope="module")
+def befriended(tmp_path_factory: pytest.TempPathFactory, shipped: Path) -> Iterator[TestClient]:
+    """A service with a token that one other site may use."""
+    state = tmp_path_factory.mktemp("befriended")
+    with client_of(Settings(state_dir=state, model=shipped, training_slots=0, token=TOKEN, cors_origins=(FRIEND,))) as client:
+        yield client
+
+
+def test_a_page_of_a_named_origin_may_read_and_ask(befriended: TestClient) -> None:
+    theirs = {"Origin": FRIEND, "Sec-Fetch-Site": "cross-site"}
+    assert befriended.get("/models", headers=theirs).headers["Access-Control-Allow-Origin"] == FRIEND
+    answer = befriended.put("/models/current", json={"version": 1}, headers={**theirs, **BEARER})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, FRIEND)
+    assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
+
+
+def test_a_page_of_a_named_origin_can_read_why_it_was_refused(befriended: TestClient) -> None:
+    answer = befriended.post("/train", headers={"Origin": FRIEND, "Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (401, FRIEND)
+
+
+def test_a_browser_may_ask_first_for_a_named_origin_only(befriended: TestClient, client: TestClient) -> None:
+    asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
+    granted = befriended.options("/models/current", headers={**asked, "Origin": FRIEND})
+    assert (granted.status_code, granted.headers["Access-Control-Allow-Origin"]) == (200, FRIEND)
+    refused = befriended.options("/models/current", headers={**asked, "Origin": "https://enemy.example"})
+    assert "Access-Control-Allow-Origin" not in refused.headers
+    assert "Access-Control-Allow-Origin" not in client.options("/models/current", headers={**asked, "Origin": FRIEND}).headers
+
+
+@pytest.mark.parametrize("origin", ["https://enemy.example", "http://friend.example", "https://friend.example.org", "null"])
+def test_any_other_origin_is_refused_as_before(befriended: TestClient, origin: str) -> None:
+    answer = befriended.put("/models/current", json={"version": 1}, headers={"Origin": origin, **BEARER})
+    assert answer.status_code == 403
+    assert "Access-Control-Allow-Origin" not in befriended.get("/models", headers={"Origin": origin}).headers

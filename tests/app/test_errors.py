@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 
 from app import errors
 from app.errors import Problem
+from app.metrics import Meters
+from app.observer import Observer
 from tests.support.service import BASE_URL
 
 MEMBERS = {"type", "title", "status", "detail", "code", "error"}
@@ -28,6 +30,7 @@ def crashing() -> TestClient:
     """An application whose every route fails in its own way."""
     app = FastAPI()
     errors.install(app)
+    app.add_middleware(Observer, meters=Meters(), log=None)
 
     @app.get("/crash")
     @app.get("/v2/crash")
@@ -39,7 +42,7 @@ def crashing() -> TestClient:
     def fail(code: str) -> None:
         raise next(kind for kind in KINDS if kind.code == code)("the reason")
 
-    return TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
+    return TestClient(app, base_url=BASE_URL)
 
 
 def assert_problem(answer: httpx2.Response, status: int, media_type: str = "application/problem+json") -> dict[str, Any]:

@@ -17,6 +17,10 @@ GOOD = {
     "ROOKIE_PUBLISHED_ON_LOOPBACK": ("1", True),
     "ROOKIE_ALLOWED_HOSTS": ("Example.org, *.internal,", ("example.org", "*.internal")),
     "ROOKIE_TOKEN": (TOKEN, TOKEN),
+    "ROOKIE_TOKEN_SCOPE": ("changes", "changes"),
+    "ROOKIE_CORS_ORIGINS": ("https://Example.org, http://127.0.0.1:3000", ("https://example.org", "http://127.0.0.1:3000")),
+    "ROOKIE_TRUSTED_PROXIES": ("10.0.0.7, 172.16.0.0/12,fe80::/10", ("10.0.0.7", "172.16.0.0/12", "fe80::/10")),
+    "ROOKIE_ROOT_PATH": ("/rookie/", "/rookie"),
     "ROOKIE_STATE_DIR": ("/srv/state", Path("/srv/state")),
     "ROOKIE_DATA_DIR": ("/srv/data", Path("/srv/data")),
     "ROOKIE_DATABASE_URL": ("sqlite:////srv/rookie.db", "sqlite:////srv/rookie.db"),
@@ -41,6 +45,17 @@ BAD = [
     ("ROOKIE_TOKEN", "short"),
     ("ROOKIE_TOKEN", "a token with spaces in it"),
     ("ROOKIE_TOKEN", "schlüssel-schlüssel-schlüssel"),
+    ("ROOKIE_TOKEN_SCOPE", "none"),
+    ("ROOKIE_CORS_ORIGINS", "*"),
+    ("ROOKIE_CORS_ORIGINS", "null"),
+    ("ROOKIE_CORS_ORIGINS", "example.org"),
+    ("ROOKIE_CORS_ORIGINS", "https://example.org/path"),
+    ("ROOKIE_TRUSTED_PROXIES", "*"),
+    ("ROOKIE_TRUSTED_PROXIES", "proxy.example.org"),
+    ("ROOKIE_TRUSTED_PROXIES", "10.0.0.7/8"),
+    ("ROOKIE_ROOT_PATH", "rookie"),
+    ("ROOKIE_ROOT_PATH", "//example.org"),
+    ("ROOKIE_ROOT_PATH", "/a b"),
     ("ROOKIE_DATABASE_URL", "mysql://host/rookie"),
     ("ROOKIE_WORKERS", "0"),
     ("ROOKIE_WORKERS", "9" * 5000),
@@ -120,6 +135,12 @@ def test_an_address_that_others_can_reach_needs_a_token_or_a_promise(host: str) 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_a_loopback_address_needs_neither(host: str) -> None:
     assert Settings.from_environ({"ROOKIE_HOST": host}).host == host
+
+
+def test_a_scope_without_a_token_is_refused() -> None:
+    with pytest.raises(SettingsError, match="set ROOKIE_TOKEN too"):
+        Settings.from_environ({"ROOKIE_TOKEN_SCOPE": "all"})
+    assert Settings.from_environ({"ROOKIE_TOKEN_SCOPE": "all", "ROOKIE_TOKEN": TOKEN}).token_scope == "all"
 
 
 SECRETS: list[dict[str, Any]] = [

@@ -78,7 +78,7 @@ REQUESTS: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "gzip of nothing": (head("Content-Encoding: gzip", LENGTH) + PICTURE, (200, 400, 415)),
     "a content type of 60 kB": (head(LENGTH, f"Content-Type: image/{'x' * 60_000}") + PICTURE, (200, 400, 415, 431)),
     "a request id with a line break": (head(LENGTH, "X-Request-ID: a\x0bSet-Cookie: x") + PICTURE, (200, 400)),
-    "an endless event id": (head(f"Last-Event-ID: {'9' * 60_000}", first="GET /train/9/events HTTP/1.1"), (400, 404, 431)),
+    "an endless event id": (head(f"Last-Event-ID: {'9' * 60_000}", first="GET /train/999999/events HTTP/1.1"), (400, 404, 431)),
     "an accept of 60 kB": (head(f"Accept: {'a/b;q=0.1,' * 6000}", f"Accept-Encoding: {'x,' * 30_000}", LENGTH) + PICTURE, (200, 400, 431)),
     "a range of ranges": (
         head(f"Range: bytes={'0-1,' * 10_000}0-1", first="GET /static/index.html HTTP/1.1"),

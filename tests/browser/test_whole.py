@@ -15,6 +15,18 @@ Open = Callable[..., Watched]
 TOKEN = "an-example-of-a-token-0123456789"
 FIRST_VIEW_BYTES = 100_000
 USABLE_MS = 300
+READY = {"": "#answer h2", "#inside": ".mark", "#train": ".jobs table, .jobs p", "#models": ".models tr"}  # when a part is complete
+NUMBER_THE_USABLE = """() => {
+  const usable = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")]
+    .filter((node) => node.checkVisibility() && !node.disabled && (node.type !== "radio" || node.checked));
+  usable.forEach((node, number) => (node.dataset.number = number));
+  return usable.length;
+}"""
+IS_MARKED = """() => {
+  const focused = document.activeElement;
+  const near = [focused, focused.parentElement, focused.nextElementSibling].filter(Boolean);
+  return near.some((node) => getComputedStyle(node).outlineStyle === "solid");
+}"""
 LOADS = 12  # at most; one that is quick enough will do: a busy machine is no fault of the page
 
 
@@ -95,10 +107,24 @@ def test_a_part_whose_code_does_not_come_says_so(watched: Open) -> None:
     opened.sees("This part could not be loaded")
 
 
-@pytest.mark.parametrize("part", ["", "#inside", "#train", "#models"])
+@pytest.mark.parametrize("part", READY)
 def test_a_part_fits_on_the_narrowest_telephone(watched: Open, part: str) -> None:
     opened = watched(Look((320, 640), "light"), path=part)
-    opened.page.wait_for_load_state("networkidle")
+    opened.page.locator(READY[part]).first.wait_for()
+
+
+@pytest.mark.parametrize("part", READY)
+def test_the_tab_key_reaches_all_that_can_be_used_and_shows_where_it_is(watched: Open, part: str) -> None:
+    opened = watched(path=part)
+    opened.page.locator(READY[part]).first.wait_for()
+    usable = opened.page.evaluate(NUMBER_THE_USABLE)
+    opened.page.evaluate("document.querySelector('.skip').focus()")
+    reached = [0]
+    for _ in range(1, usable):
+        opened.page.keyboard.press("Tab")
+        reached.append(int(opened.page.evaluate("document.activeElement.dataset.number")))
+        assert opened.page.evaluate(IS_MARKED), opened.page.evaluate("document.activeElement.outerHTML")
+    assert reached == list(range(usable))
 
 
 def test_the_parts_are_named_in_the_title_and_the_navigation(watched: Open) -> None:

@@ -1,6 +1,7 @@
 """The command line, as a person meets it."""
 
 import dataclasses
+import errno
 import hashlib
 import itertools
 import json
@@ -131,10 +132,6 @@ def test_every_option_of_train_reaches_the_recipe(run: Run, tmp_path: Path) -> N
         (("--learning-rate", "nan"), ("learning_rate", "nan")),
         (("--schedule", "wobbly"), ("schedule", "'wobbly'", "cosine")),
         (("--recipe", "slow"), ("'slow'", "paper, best, quick")),
-        (
-            ("--learning-rate", "10", "--momentum", "0.999", "--l2", "0.1", "--epochs", "50"),
-            ("stopped being finite", "lower learning_rate"),
-        ),
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
@@ -309,6 +306,33 @@ def test_ctrl_c_while_an_epoch_is_being_recorded_keeps_the_one_before_it(run: Ru
     assert "Interrupted after epoch 2." in outcome.err
     assert len(artifact.load(out).card["history"]) == 2
     assert checkpoint.from_bytes((tmp_path / "model.npz.checkpoint").read_bytes(), "")[1].epoch == 2
+
+
+def test_a_run_that_diverges_keeps_the_best_weights_of_before(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "model.npz"
+    steep = dataclasses.replace(RECIPE, learning_rate=10.0, momentum=0.999, l2=0.1, schedule="constant", epochs=100, batch_size=1000)
+    outcome = run("train", "--out", out, *options(steep))
+    assert outcome.code == 1
+    assert all(words in " ".join(outcome.err.split()) for words in ("stopped being finite", "lower learning_rate"))
+    history = artifact.load(out).card["history"]
+    assert 1 <= len(history) < 100
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_full_disk_costs_neither_the_training_nor_the_old_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "model.npz"
+    out.write_bytes(b"the old file")
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(command_line, "CHECKPOINT_SECONDS", 0)
+    outcome = run("train", "--out", out, *options(RECIPE))
+    assert outcome.code == 1
+    assert outcome.err.count("No checkpoint was written: [Errno 28] No space left on device") == RECIPE.epochs
+    assert "Error: [Errno 28] No space left on device" in outcome.err
+    assert out.read_bytes() == b"the old file"
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_the_module_runs_as_a_program_and_lists_its_commands() -> None:

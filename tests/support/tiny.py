@@ -80,3 +80,8 @@ def model(recipe: Recipe = RECIPE) -> Model:
     created = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     hashes = dict.fromkeys(data.FILES, "0" * 64)
     return card.finish(recipe, run(recipe)[1], training_data(), test_images(), hashes, created, card.environment({}), "0.0.0")
+
+
+def another_model(seed: int, epochs: int) -> Model:
+    """A model that is unlike the others, and the worse the fewer epochs it had."""
+    return model(Recipe.from_record({**RECIPE.as_record(), "seed": seed, "epochs": epochs}))

@@ -38,7 +38,8 @@ async function attempt(path, options) {
 async function reason(response) {
   try {
     return (await response.json()).detail;
-  } catch {
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     return `The service answered with status ${response.status} and no reason.`;
   }
 }

@@ -102,8 +102,12 @@ def test_a_file_that_is_no_database_is_refused_with_the_setting_to_change(tmp_pa
         "postgresql+nothing://host/rookie",
         "postgresql+psycopg://rookie:hush@host:port/rookie",
         "postgresql+psycopg://rookie:hush@127.0.0.1:1/rookie",
+        "postgresql+psycopg://rookie:hu/hush:hush@127.0.0.1:1/rookie",
+        "postgresql+psycopg://rookie:pass@hush@127.0.0.1:1/rookie",
+        "postgresql+psycopg://rookie:pass:hush@hush:hush@127.0.0.1:1/rookie",
+        "postgresql+psycopg://rookie@127.0.0.1:1/rookie?password=hush",
     ],
-    ids=["no driver", "another driver", "no port", "nobody there"],
+    ids=["no driver", "another driver", "no port", "nobody there", "a slash", "an at", "both", "in the query"],
 )
 def test_an_address_that_leads_nowhere_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(StoreError, match="ROOKIE_DATABASE_URL") as refusal:

@@ -3,14 +3,16 @@
 import { getJson, showPicture } from "../api.js";
 import { el, fill } from "../dom.js";
 import { signed } from "../format.js";
+import { newest } from "../newest.js";
 
-let asked = 0;
+const nextUnit = newest();
 
 export async function unitPanel(place, state, choose) {
-  const mine = ++asked;
+  const signal = nextUnit();
   const versions = [state.version, state.other].filter(Boolean);
-  const facts = await Promise.all(versions.map((version) => getJson(`weights/w1/${state.unit}?version=${version}`).catch((error) => ({ version, error }))));
-  if (mine !== asked) return; // the pointer has gone on
+  const ask = (version) => getJson(`weights/w1/${state.unit}?version=${version}`, { signal }).catch((error) => ({ version, error }));
+  const facts = await Promise.all(versions.map(ask));
+  signal.throwIfAborted(); // the pointer has gone on
   const focused = document.activeElement?.id === "unit";
   fill(place, picker(facts, state, choose), el("div", { class: "sheets" }, facts.map((each) => panel(each, state))));
   if (focused) document.getElementById("unit").focus();
@@ -28,7 +30,7 @@ function picker(facts, state, choose) {
 function panel(facts, state) {
   if (facts.error) return el("p", { class: "quiet" }, `Version ${facts.version}: ${facts.error.message}`);
   const image = el("img", { alt: `Weights of unit ${facts.unit}`, class: "pixels", width: 112, height: 112 });
-  showPicture(image, `${facts.picture.slice(1)}&normalize=${state.normalize}&scale=1`).catch(() => {});
+  showPicture(image, `${facts.picture.slice(1)}&normalize=${state.normalize}&scale=1`).catch((error) => (image.alt += `: ${error.message}`));
   return el(
     "div", { class: "panel unit" },
     image,

@@ -2,10 +2,14 @@
 
 import { getJson, send } from "../api.js";
 import { el, fill, scrolling } from "../dom.js";
+import { newest } from "../newest.js";
 import { markdown } from "./markdown.js";
 
+const nextDetail = newest();
+
 export async function showDetail(place, version) {
-  const [{ card }, text] = await Promise.all([getJson(`models/${version}`), send(`models/${version}/card.md`).then((answer) => answer.text())]);
+  const signal = nextDetail();
+  const [{ card }, text] = await Promise.all([getJson(`models/${version}`, { signal }), send(`models/${version}/card.md`, { signal }).then((answer) => answer.text())]);
   const title = el("h2", { tabindex: "-1" }, `Version ${version}`);
   fill(place, title, confusion(card), el("details", { class: "card" }, el("summary", {}, "Model card"), markdown(text)));
   title.focus();

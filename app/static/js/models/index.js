@@ -4,10 +4,12 @@ import { getJson, send, sendJson } from "../api.js";
 import { el, fill, scrolling, table } from "../dom.js";
 import { attempt, busy } from "../failure.js";
 import { moment, percent } from "../format.js";
+import { newest } from "../newest.js";
 import { showDetail } from "./detail.js";
 import { download } from "./download.js";
 import { uploadForm } from "./upload.js";
 
+const nextList = newest();
 let place, told, detail;
 
 export function start(section) {
@@ -28,7 +30,7 @@ export async function shown() {
 
 function refresh() {
   return attempt(place, async () => {
-    const list = await getJson("models");
+    const list = await getJson("models", { signal: nextList() });
     fill(
       place,
       scrolling("List of versions", table("", ["#Version", "!Serves", "#Validation", "~#Test", "~Made", "~From", "!What to do"], list.models.map(cells))),

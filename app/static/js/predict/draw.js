@@ -20,7 +20,7 @@ function board(drawn) {
   const canvas = el("canvas", { width: SIDE, height: SIDE, tabindex: "0", role: "application", "aria-label": "Drawing board", "aria-describedby": "draw-help" });
   const width = el("input", { type: "range", min: 6, max: 60, value: 26, "aria-label": "Width of the pen" });
   const pen = canvas.getContext("2d");
-  const send = () => canvas.toBlob((blob) => drawn(new File([blob], "drawing.png", { type: "image/png" })));
+  const send = () => drawn(() => pictureOn(canvas));
   const clear = () => {
     pen.fillStyle = "#000";
     pen.fillRect(0, 0, SIDE, SIDE);
@@ -41,6 +41,10 @@ function board(drawn) {
     el("p", { id: "draw-help", class: "quiet" }, "Fill the shape of a garment. By keyboard: arrows move, space puts the pen down or lifts it. ", cursor),
     el("div", { class: "buttons" }, el("label", {}, "Pen ", width), el("button", { type: "button", on: { click: clear } }, "Clear")),
   );
+}
+
+function pictureOn(canvas) {
+  return new Promise((resolve) => canvas.toBlob((blob) => resolve(new File([blob], "drawing.png", { type: "image/png" }))));
 }
 
 function byPointer(canvas, line, send) {

@@ -1,8 +1,7 @@
 // Drawings that anyone can try at once.
 
-import { el, fill } from "../dom.js";
 import { send } from "../api.js";
-import { failure } from "../failure.js";
+import { el } from "../dom.js";
 
 const EXAMPLES = ["ankle-boot", "bag", "dress", "pullover", "sandal", "sneaker", "t-shirt", "trouser"];
 
@@ -23,14 +22,14 @@ function press(button) {
   for (const other of document.querySelectorAll(".thumbs [aria-pressed]")) other.setAttribute("aria-pressed", String(other === button));
 }
 
-async function choose(name, one) {
+function choose(name, one) {
   press(document.querySelector(`#examples img[src="${path(name)}"]`)?.parentElement);
-  try {
-    const content = await (await send(path(name))).blob();
-    await one(new File([content], `${name}.png`, { type: "image/png" }), `a drawn ${title(name).toLowerCase()}`);
-  } catch (error) {
-    fill(document.getElementById("answer"), failure(error, () => choose(name, one)));
-  }
+  return one((signal) => fetched(name, signal), `a drawn ${title(name).toLowerCase()}`);
+}
+
+async function fetched(name, signal) {
+  const content = await (await send(path(name), { signal })).blob();
+  return new File([content], `${name}.png`, { type: "image/png" });
 }
 
 const path = (name) => `static/examples/${name}.png`;

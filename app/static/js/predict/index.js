@@ -2,23 +2,27 @@
 
 import { fill } from "../dom.js";
 import { failure } from "../failure.js";
+import { newest } from "../newest.js";
 import { showAnswer, showWaiting } from "./answer.js";
 import { explain } from "./ask.js";
 import { startDrawing } from "./draw.js";
 import { firstExample, startExamples } from "./examples.js";
 import { startGallery } from "./gallery.js";
 import { startIntake } from "./intake.js";
-import { showIncoming, showPrepared } from "./seen.js";
+import { whatItSaw, showIncoming, showPrepared } from "./seen.js";
 import { showTable } from "./table.js";
 import { showWhy } from "./why.js";
 
-let running = new AbortController();
-let tabling = new AbortController();
+const nextPicture = newest();
+const nextTable = newest();
 
 export function start() {
   document.documentElement.classList.toggle("touches", navigator.maxTouchPoints > 0);
   startIntake(take);
-  startDrawing((file) => take([file]));
+  startDrawing((board) => {
+    clearChoices();
+    return alone(board, "drawing");
+  });
   startExamples(alone);
   startGallery(alone);
   performance.mark("usable");
@@ -27,43 +31,42 @@ export function start() {
 
 function take(files) {
   clearChoices();
-  return files.length === 1 ? alone(files[0], files[0].name) : many(files);
+  return files.length === 1 ? alone(() => files[0], files[0].name) : many(files);
 }
 
 /** Classify one picture, in the place of whatever was there. */
 function alone(...picture) {
-  tabling.abort();
+  nextTable();
   fill(document.getElementById("table"));
   return one(...picture);
 }
 
-/** Classify one picture; `truth` is its label where that is known. */
-async function one(file, title, truth = null) {
-  running.abort();
-  running = new AbortController();
-  const { signal } = running;
+/** Classify the picture that `read` gives, unless another one is asked for meanwhile; `truth` is its label where that is known. */
+async function one(read, title, truth = null) {
+  const signal = nextPicture();
   const [seen, answer, why] = ["seen", "answer", "why"].map((id) => document.getElementById(id));
-  showIncoming(seen, file, title);
   showWaiting(answer);
   try {
+    const file = await read(signal);
+    signal.throwIfAborted();
+    showIncoming(seen, file, title);
     const explanation = await explain(file, signal);
-    await showPrepared(seen, file, explanation.prediction);
-    if (signal.aborted) return;
+    const saw = await whatItSaw(file, explanation.prediction);
+    signal.throwIfAborted();
+    showPrepared(seen, saw, explanation.prediction);
     showAnswer(answer, explanation.prediction, truth);
     showWhy(why, explanation, seen.querySelector("canvas"));
-    if (navigator.userActivation?.hasBeenActive) answer.querySelector("h2").scrollIntoView({ block: "nearest" });
+    if (navigator.userActivation?.hasBeenActive) (answer.querySelector(".notice") ?? answer.querySelector("h2")).scrollIntoView({ block: "nearest" });
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (signal.aborted) return;
     fill(why);
     answer.setAttribute("aria-busy", "false");
-    fill(answer, failure(error, () => one(file, title, truth)));
+    fill(answer, failure(error, () => one(read, title, truth)));
   }
 }
 
 function many(files) {
-  tabling.abort();
-  tabling = new AbortController();
-  return showTable(document.getElementById("table"), files, one, tabling.signal);
+  return showTable(document.getElementById("table"), files, one, nextTable());
 }
 
 function clearChoices() {

@@ -21,11 +21,14 @@ function captioned(picture, text) {
   return el("figure", {}, el("div", { class: "frame" }, picture), el("figcaption", {}, text));
 }
 
-/** Show what the network sees, and what was done to get there. */
-export async function showPrepared(place, file, prediction) {
-  const { prepared } = prediction;
-  const source = prepared ? await decoded(prepared.picture) : await createImageBitmap(file);
-  paint(place.querySelector("canvas"), lightness(source));
+/** The 784 grey values that the network saw of a picture. */
+export async function whatItSaw(file, { prepared }) {
+  return lightness(prepared ? await decoded(prepared.picture) : await createImageBitmap(file));
+}
+
+/** Show what the network saw, and what was done to get there. */
+export function showPrepared(place, greys, { prepared }) {
+  paint(place.querySelector("canvas"), greys);
   place.parentElement.querySelector(".steps")?.remove();
   place.after(steps(prepared));
 }

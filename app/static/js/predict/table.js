@@ -6,23 +6,34 @@ import { predict } from "./ask.js";
 
 const AT_ONCE = 3;
 
+/** Ask about each file and show the answers as they come, until `signal` calls it off. */
 export async function showTable(place, files, one, signal) {
   const rows = files.map((file) => ({ file, prediction: null, error: null }));
-  let next = 0;
-  const work = async () => {
-    while (next < rows.length && !signal.aborted) {
-      const row = rows[next++];
-      await answer(row, signal);
-      if (!signal.aborted) draw(place, rows, one);
-    }
-  };
-  draw(place, rows, one);
+  const told = el("span", { role: "status" });
+  const body = el("div");
+  const show = () => draw(told, body, rows, one, ask);
+  const ask = (wanted) => inTurn(wanted, async (row) => {
+    await answer(row, signal);
+    if (!signal.aborted) show();
+  });
+  fill(place, el("h2", {}, told), body);
+  show();
   place.scrollIntoView({ block: "nearest" });
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await ask(rows);
+}
+
+/** Do `work` on each of `rows`, a few at once. */
+async function inTurn(rows, work) {
+  const left = [...rows];
+  const worker = async () => {
+    while (left.length) await work(left.shift());
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
 async function answer(row, signal) {
   row.error = null;
+  if (signal.aborted) return;
   try {
     row.prediction = await predict(row.file, signal);
   } catch (error) {
@@ -30,30 +41,27 @@ async function answer(row, signal) {
   }
 }
 
-function draw(place, rows, one) {
-  const done = rows.filter((row) => row.prediction || row.error).length;
+function draw(told, body, rows, one, ask) {
   const failed = rows.filter((row) => row.error);
-  const again = async () => {
-    for (const row of failed) await answer(row);
-    draw(place, rows, one);
-  };
+  const done = rows.filter((row) => row.prediction).length + failed.length;
+  told.textContent = done < rows.length ? `${done} of ${rows.length} pictures` : `${rows.length} pictures`;
   fill(
-    place,
-    el("h2", { role: "status" }, done < rows.length ? `${done} of ${rows.length} pictures` : `${rows.length} pictures`),
-    scrolling("Answers", table("", ["Picture", "Answer", "#Sure", "!Familiar", "!Why"], rows.map((row) => cells(row, one)))),
+    body,
+    scrolling("Answers", table("", ["Picture", "Answer", "#Sure", "!Why"], rows.map((row) => cells(row, one)))),
     el(
       "div", { class: "buttons" },
       el("button", { type: "button", disabled: done < rows.length, on: { click: () => save(rows) } }, "Save as CSV"),
-      failed.length > 0 && el("button", { type: "button", on: { click: again } }, "Try the failed ones again"),
+      failed.length > 0 && el("button", { type: "button", on: { click: () => ask(failed) } }, "Try the failed ones again"),
     ),
   );
 }
 
 function cells({ file, prediction, error }, one) {
-  if (error) return [file.name, el("span", { class: "danger" }, error.message), "", "", ""];
-  if (!prediction) return [file.name, "…", "", "", ""];
-  const look = el("button", { type: "button", class: "plain", on: { click: () => one(file, file.name) } }, "Why?");
-  return [file.name, prediction.label, probability(prediction.confidence), prediction.unfamiliar ? "unfamiliar" : "", look];
+  if (error) return [file.name, el("span", { class: "danger" }, error.message), "", ""];
+  if (!prediction) return [file.name, "…", "", ""];
+  const look = el("button", { type: "button", class: "plain", on: { click: () => one(() => file, file.name) } }, "Why?");
+  const label = prediction.unfamiliar ? [`${prediction.label}? `, el("span", { class: "badge" }, "unfamiliar")] : prediction.label;
+  return [file.name, label, probability(prediction.confidence), look];
 }
 
 function save(rows) {

@@ -54,7 +54,7 @@ function units({ units: active, active_units: count, hidden_units: all, winner, 
 
 function item(unit, winner, runnerUp) {
   const image = el("img", { alt: `Weights of unit ${unit.unit}`, class: "tile pixels", width: 112, height: 112 });
-  showPicture(image, `${unit.tile.slice(1)}&normalize=signed&scale=1`).catch(() => {});
+  showPicture(image, `${unit.tile.slice(1)}&normalize=signed&scale=1`).catch((error) => (image.alt += `: ${error.message}`));
   const feeds = unit.feeds.map((feed) => `${feed.unit} (${signed(feed.adds, 1)})`).join(", ");
   return el(
     "li", {},

@@ -3,7 +3,7 @@
 import { el, fill, svg } from "../dom.js";
 
 const [WIDTH, HEIGHT] = [460, 240];
-const [LEFT, RIGHT, TOP, BOTTOM] = [52, 10, 10, 26];
+const [LEFT, RIGHT, TOP, BOTTOM] = [76, 10, 10, 28];
 
 /** A chart with that title; `lowest` is where its scale starts, or null for the smallest value. */
 export function chart(title, shown, lowest) {
@@ -65,7 +65,7 @@ function axes({ bottom, top, last, x, y }, shown) {
   const marks = [...new Set(steps(1, last, 5).map(Math.round))].filter((epoch) => epoch >= 1 && epoch <= last);
   return [
     ...levels.map((value) => svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) })),
-    ...levels.map((value) => svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, shown(value))),
+    ...levels.map((value) => svg("text", { x: LEFT - 6, y: y(value) + 5, "text-anchor": "end" }, shown(value))),
     ...marks.map((epoch) => svg("text", { x: x(epoch), y: HEIGHT - 8, "text-anchor": "middle" }, String(epoch))),
   ];
 }

@@ -4,10 +4,12 @@ import { getJson } from "../api.js";
 import { el, fill, scrolling, table } from "../dom.js";
 import { attempt } from "../failure.js";
 import { moment, percent } from "../format.js";
+import { newest } from "../newest.js";
 import { recipeForm } from "./form.js";
 import { watch } from "./job.js";
 
 const state = { job: null, other: null };
+const nextList = newest();
 let form, job, history;
 
 export function start(section) {
@@ -28,7 +30,7 @@ export const shown = () => refresh(true);
 /** Draw the list of jobs; at first, look at the newest. */
 function refresh(first = false) {
   return attempt(history, async () => {
-    const { jobs } = await getJson("train");
+    const { jobs } = await getJson("train", { signal: nextList() });
     if (first && state.job === null && jobs.length) return look(jobs[0].id);
     if (!jobs.length) {
       fill(history, el("p", { class: "quiet" }, "None yet."));

@@ -4,18 +4,16 @@ import { getJson, send } from "../api.js";
 import { el, fill, scrolling, table } from "../dom.js";
 import { busy } from "../failure.js";
 import { duration, figure, percent } from "../format.js";
+import { newest } from "../newest.js";
 import { charts } from "./charts.js";
 import { follow } from "./events.js";
 
-let watching = new AbortController();
+const nextJob = newest();
 
 /** Show a job, and beside its curves those of another; `changed` is told when its status does. */
 export async function watch(place, id, otherId, changed) {
-  watching.abort();
-  watching = new AbortController();
-  const { signal } = watching;
-  const [job, other] = await Promise.all([getJson(`train/${id}`), otherId ? getJson(`train/${otherId}/history`) : null]);
-  if (signal.aborted) return;
+  const signal = nextJob();
+  const [job, other] = await Promise.all([getJson(`train/${id}`, { signal }), otherId ? getJson(`train/${otherId}/history`, { signal }) : null]);
   const view = panel(id, otherId);
   fill(place, view.node);
   const epochs = new Map();
@@ -32,8 +30,8 @@ export async function watch(place, id, otherId, changed) {
     lost: () => view.say("The connection is lost. It comes back by itself."),
     found: () => view.say(""),
   }, signal);
-  Object.assign(job, await getJson(`train/${id}`));
-  if (!signal.aborted) show();
+  Object.assign(job, await getJson(`train/${id}`, { signal }));
+  show();
 }
 
 /** Take an epoch in; a job that was taken up again repeats epochs, which replace those that were there. */
