@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 OUT ?= state/trained.npz
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test faults audit install check format train bench bench-peers bench-serve bench-latency FORCE
+.PHONY: help serve test faults audit install check format train bench bench-peers bench-serve bench-latency soak FORCE
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ bench-peers: $(VENV)/.runtime ## time training beside PyTorch, JAX and scikit-le
 
 bench-latency: $(VENV)/.dev ## time predictions while nothing else happens, during activations and during training (ARGS="--rounds 5")
 	$(PY) -m benchmarks.latency $(ARGS)
+
+soak: $(VENV)/.dev ## ten minutes of everything at once: memory, open files, jobs and the database must come through (ARGS="--minutes 1")
+	$(PY) -m benchmarks.soak $(ARGS)
 
 bench-serve: $(VENV)/.dev .venv-peers/litserve .venv-peers/bentoml .venv-peers/mlserver ## load the service and its peers, side by side (ARGS="--rounds 5")
 	@command -v wrk >/dev/null || { echo "wrk makes the load. On Debian and Ubuntu: sudo apt install wrk" >&2; exit 1; }

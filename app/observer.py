@@ -17,6 +17,8 @@ from app.store import now
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
 _HEADER = b"x-request-id"
+# What uvloop says where a client has left and more of its requests were waiting. Uvicorn does not notice, and would log each as a crash.
+_CLOSED = "the handler is closed"
 log = logging.getLogger("rookie")
 
 Log = Callable[[dict[str, Any]], None]
@@ -36,19 +38,25 @@ class Observer:
             return
         began = time.perf_counter()
         request_id = _id_of(scope) or self._new_id()
-        status = 0  # not answered yet
+        status, gone = 0, False  # not answered yet
 
         async def noting_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, gone
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (_HEADER, request_id)]
-            await send(message)
+            try:
+                await send(message)
+            except RuntimeError as error:
+                gone = _CLOSED in str(error)
+                raise
 
         self._meters.in_flight.inc()
         try:
             await self._app(scope, receive, noting_send)
         except Exception:
+            if gone:
+                return
             if status:
                 raise  # half an answer is out: the server can only close the connection
             log.exception("%s %s failed, request %s", scope["method"], scope["path"], request_id.decode())

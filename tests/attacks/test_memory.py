@@ -63,7 +63,7 @@ BODIES = {
 def test_memory_stays_flat_under(name: str, service: tuple[int, httpx2.Client]) -> None:
     pid, client = service
     content, headers, status = BODIES[name]
-    for _ in range(3):
+    for _ in range(2):
         answer = client.post(INFER, content=content, headers=headers)
         assert answer.status_code == status, answer.text[:300]
         assert answer.json()["error"]
