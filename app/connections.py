@@ -90,6 +90,11 @@ class Connection(HttpToolsProtocol):
         if self._crowded:
             limits.note_crowded(self.scope)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A line of the head. What comes after a body is not kept: nobody reads it."""
+        if self._stage != "body":
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """A body begins, of however many bytes."""
         super().on_headers_complete()

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from app.doors import OPEN_POSTS, SAFE_METHODS
 from app.errors import media_type_of
-from app.settings import Settings
+from app.settings import ALL, Settings
 
 SCHEME = "token"
 RETRY_AFTER = {"description": "seconds to wait before the next try", "required": True, "schema": {"type": "integer", "minimum": 1}}
@@ -19,19 +19,20 @@ def install(app: FastAPI, settings: Settings) -> None:
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _complete(derive(), bool(settings.token))
+            _complete(derive(), settings)
         assert app.openapi_schema is not None  # noqa: S101 (derive has put it there)
         return app.openapi_schema
 
     app.openapi = describe  # type: ignore[method-assign]
 
 
-def _complete(document: dict[str, Any], guarded: bool) -> None:
-    if guarded:
+def _complete(document: dict[str, Any], settings: Settings) -> None:
+    if settings.token:
         document["components"]["securitySchemes"] = {SCHEME: {"type": "http", "scheme": "bearer", "description": "what ROOKIE_TOKEN holds"}}
     for path, method, operation in _operations(document):
         _describe_errors(operation["responses"], media_type_of(path))
-        if guarded and method.upper() not in SAFE_METHODS and path not in OPEN_POSTS:
+        changes = method.upper() not in SAFE_METHODS and path not in OPEN_POSTS
+        if settings.token and (changes or settings.token_scope == ALL):
             operation["security"] = [{SCHEME: []}]
 
 

@@ -12,6 +12,7 @@ from app.settings import Settings
 
 PLAIN = create_app(Settings()).openapi()
 GUARDED = create_app(Settings(token="an-example-of-a-token-0123456789")).openapi()
+CLOSED = create_app(Settings(token="an-example-of-a-token-0123456789", token_scope="all")).openapi()
 OPERATIONS = [(path, method) for path, methods in PLAIN["paths"].items() for method in methods]
 
 
@@ -37,6 +38,7 @@ def test_what_needs_the_token_says_so_where_there_is_one(path: str, method: str)
     closed = method not in ("get", "head") and path not in OPEN_POSTS
     assert ("security" in operation(GUARDED, path, method)) == closed
     assert "security" not in operation(PLAIN, path, method)
+    assert "security" in operation(CLOSED, path, method)
 
 
 def test_the_document_is_made_once(client: TestClient) -> None:
