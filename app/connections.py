@@ -5,6 +5,7 @@ Each connection looks at its own clock now and then. What can be answered as a r
 
 import json
 from asyncio import TimerHandle, Transport
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,13 @@ class Patience:
         )
 
 
+class _Lingering:
+    """A transport whose close waits for its connection."""
+
+    def __init__(self, transport: Transport, close: Callable[[], None]) -> None:
+        self.write, self.is_closing, self.close = transport.write, transport.is_closing, close
+
+
 class Connection(HttpToolsProtocol):
     """Uvicorn's protocol; a request is awaited, its head comes, its body comes, and again."""
 
@@ -53,6 +61,7 @@ class Connection(HttpToolsProtocol):
         self._stage = "idle"  # or "head" or "body": what has begun to arrive
         self._since = self.loop.time()  # of that stage
         self._head_bytes = self._body_bytes = self._drained_bytes = 0
+        self._closes = False  # once the request has arrived
         self._unread_since: float | None = None  # the client takes no more of its answer
         self._look_again: TimerHandle | None = None
         self._answering: RequestResponseCycle | None = None  # others may wait behind it
@@ -100,6 +109,8 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._enter("body")
         self._body_bytes = self._drained_bytes = 0
+        if not self.cycle.keep_alive:
+            self.cycle.transport = _Lingering(self.transport, self._close_soon)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Some of the body; after the answer it goes nowhere, but a little is read, so that the client comes to read that."""
@@ -117,6 +128,8 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
         self._enter("idle")
         self._head_bytes = 0
+        if self._closes:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """The next one may come."""
@@ -176,12 +189,21 @@ class Connection(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self._answering is not None and not self._answering.response_complete
 
+    def _close_soon(self) -> None:
+        """After the answer: at once, or where some of an upload is still on its way once it is here, because that would meet a reset."""
+        self._closes = self._stage == "body"
+        if not self._closes:
+            self.transport.close()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer what is no request yet, and close."""
+        """Answer what is no request yet, and close; in the middle of another answer only the latter."""
+        if self._answering and self._answering.response_started and self._is_answering():
+            self.transport.close()
+            return
         content = json.dumps(problem.document()).encode()
         headers = [
             *self.server_state.default_headers,

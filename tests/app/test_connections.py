@@ -153,6 +153,17 @@ def test_what_is_no_http_is_told_so(service: tuple[int, httpx2.Client], request_
         assert problem(everything(connection)) == (400, "bad-request")
 
 
+def test_what_is_no_http_does_not_get_into_an_answer_that_has_begun(service: tuple[int, httpx2.Client]) -> None:
+    port, client = service
+    job = client.post("/train").json()["id"]
+    with connect(port) as connection:
+        connection.sendall(b"GET /train/%d/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % job)
+        begun = connection.recv(2**16)
+        assert begun.startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"\x16\x03\x01\x02\x00")
+        assert b"HTTP/1.1 400" not in everything(connection)
+
+
 def test_an_answer_that_nobody_reads_is_given_up(service: tuple[int, httpx2.Client]) -> None:
     port, client = service
     with socket.socket() as connection:

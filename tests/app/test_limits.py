@@ -28,7 +28,15 @@ TEN_MEGABYTES = 10 * 2**20
 def port(tmp_path_factory: pytest.TempPathFactory, shipped: Path, tiny_folder: Path) -> Iterator[int]:
     """Where a real server listens."""
     folder = tmp_path_factory.mktemp("server")
-    settings = Settings(state_dir=folder, data_dir=tiny_folder, model=shipped, training_slots=0, port=free_port(), bytes_in_hand=2**20)
+    settings = Settings(
+        state_dir=folder,
+        data_dir=tiny_folder,
+        model=shipped,
+        training_slots=0,
+        port=free_port(),
+        bytes_in_hand=2**20,
+        token="an-example-of-a-token-0123456789",
+    )
     with server(settings, folder / "log") as (process, client):
         yield settings.port
         assert client.get("/readyz").status_code == 200
@@ -59,20 +67,31 @@ def send_until_refused(port: int, head: str, block: bytes, times: int, path: str
         return answer, sent
 
 
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
-def test_a_refused_upload_is_read_on_for_a_while_so_that_the_client_sees_why(port: int, chunked: bool) -> None:
-    head = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {TEN_MEGABYTES}"
+def test_a_refused_upload_is_read_on_for_a_while_so_that_the_client_sees_why(port: int, chunked: bool, connection: str) -> None:
+    head = f"Connection: {connection}\r\n" + ("Transfer-Encoding: chunked" if chunked else f"Content-Length: {TEN_MEGABYTES}")
     block = b"%x\r\n%b\r\n" % (len(BLOCK), BLOCK) if chunked else BLOCK
     answer, sent = send_until_refused(port, head, block, TEN_MEGABYTES // len(BLOCK))
     assert sent == TEN_MEGABYTES // len(BLOCK) * len(block)
     assert answer.startswith(b"HTTP/1.1 413 "), answer[:200]
+    assert (b"connection: close" in answer) == (connection == "close")
+
+
+@pytest.mark.parametrize("path", ["/models", "/train", "/nowhere"])
+def test_an_upload_that_is_refused_at_the_door_is_read_on_too(port: int, path: str) -> None:
+    answer, sent = send_until_refused(
+        port, f"Content-Length: {TEN_MEGABYTES}\r\nConnection: close", BLOCK, TEN_MEGABYTES // len(BLOCK), path
+    )
+    assert sent == TEN_MEGABYTES
+    assert answer.startswith(b"HTTP/1.1 401 "), answer[:200]
 
 
 @pytest.mark.parametrize("path", ["/predict", "/train", "/nowhere"])
 def test_it_is_not_read_on_for_ever(port: int, path: str) -> None:
     answer, sent = send_until_refused(port, "Transfer-Encoding: chunked", b"%x\r\n%b\r\n" % (len(BLOCK), BLOCK), 1000, path)
     assert sent < 2 * Settings.drain_bytes
-    assert answer[:13] in (b"HTTP/1.1 413 ", b"HTTP/1.1 404 ", b"HTTP/1.1 415 "), answer[:200]
+    assert answer[:13] in (b"HTTP/1.1 413 ", b"HTTP/1.1 401 "), answer[:200]
 
 
 def test_a_long_body_is_refused_before_its_first_byte_where_its_length_is_known(port: int) -> None:
