@@ -23,7 +23,7 @@ class Runs:
     """Unpickled, it would make a file."""
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
-        return open, ("/tmp/rookie-was-unpickled", "w")  # noqa: S108
+        return open, ("/tmp/rookie-was-unpickled", "w")  # noqa: S108 (the file that such a pickle would make)
 
 
 def bomb(size: int) -> bytes:
@@ -117,7 +117,7 @@ def test_a_hostile_weights_file_is_refused(unharmed: Target, name: str) -> None:
 
 def test_nothing_was_unpickled(unharmed: Target) -> None:
     assert unharmed.client.get("/models", headers=BEARER).json()["current"] == 1
-    assert not Path("/tmp/rookie-was-unpickled").exists()  # noqa: S108
+    assert not Path("/tmp/rookie-was-unpickled").exists()  # noqa: S108 (the file that such a pickle would make)
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.soak)])
