@@ -19,6 +19,7 @@ LOOK_SECONDS = 0.5
 CROWDED_SECONDS = 2.0  # one connection too many has this long to ask, so that it can be told
 SPARE_CONNECTIONS = 64  # for those and for probes; beyond them nothing is said
 HEAD_BYTES = 64 * 2**10
+BODY_HEADERS = (b"content-length", b"transfer-encoding")
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,15 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A body begins, of however many bytes."""
+        """A body begins, of however many bytes. Who asks for another protocol is answered in this one, and then the connection ends."""
+        upgrades = self.parser.should_upgrade()
+        if upgrades and any(name in BODY_HEADERS and value != b"0" for name, value in self.headers):
+            # The parser passes over such a body, and would read it as the next request.
+            self._refuse(BadRequestError("a request with a body cannot ask for another protocol; leave Connection: Upgrade out"))
+            return
         super().on_headers_complete()
+        if upgrades:
+            self.cycle.keep_alive = False
         self._enter("body")
         self._body_bytes = self._drained_bytes = 0
         if not self.cycle.keep_alive:
@@ -150,6 +158,9 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What the parser cannot read."""
         self._refuse(BadRequestError(f"{msg} Nothing of it could be read."))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Uvicorn would advise to install something."""
 
     def _enter(self, stage: str) -> None:
         self._stage, self._since = stage, self.loop.time()

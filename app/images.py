@@ -1,6 +1,7 @@
 """Uploaded bytes -> (28, 28) uint8, and pictures -> PNG bytes. With photo.py the only module that knows Pillow."""
 
 import io
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ SIDE = 28  # pixels
 MAX_PIXELS = 32 * 2**20  # a header that claims more is answered with 413 instead of a mere wrong size
 MAX_SCANS = 32  # of a JPEG; encoders write about ten, each goes over the whole picture, and one that says nothing takes eleven bytes
 QUICK_BYTES = 2**15  # what is larger may keep a decoder busy for a second, by segments and chunks without end
-_SCAN = b"\xff\xda"
+_MARKER = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")  # of a JPEG's segments; the others have no length, or stand for a byte of a scan
+_SCAN, _END = 0xDA, 0xD9
 _PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
 
 
@@ -50,10 +52,22 @@ def open_picture(content: bytes) -> Image.Image:
 
 def _check_effort(image: Image.Image, content: bytes) -> None:
     """Refuse files that a decoder works on for far longer than their size tells."""
-    if image.format in ("JPEG", "MPO") and (scans := content.count(_SCAN)) > MAX_SCANS:
-        raise UnreadableImageError(f"the JPEG picture has {scans} scans; send one with at most {MAX_SCANS}")
+    if image.format in ("JPEG", "MPO") and _count_scans(content) > MAX_SCANS:
+        raise UnreadableImageError(f"the JPEG picture has more than {MAX_SCANS} scans; send one with fewer")
     if image.format == "BMP" and image.info.get("compression") in _PACKED_BMP:
         raise UnreadableImageError("the BMP picture is packed (RLE), which is read slowly; send it unpacked, or as PNG")
+
+
+def _count_scans(content: bytes) -> int:
+    """How many scans a JPEG has before its end; of those beyond MAX_SCANS only the first is counted."""
+    position, scans = 2, 0
+    while scans <= MAX_SCANS and (found := _MARKER.search(content, position)):
+        marker, position = found[0][-1], found.end()
+        if marker == _END:
+            break
+        scans += marker == _SCAN
+        position += max(2, int.from_bytes(content[position : position + 2]))  # the segment's own length
+    return scans
 
 
 @contextmanager

@@ -4,6 +4,7 @@ What a connection finds out about a request (app/connections.py) is noted in the
 """
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,50 +16,94 @@ from app.doors import PROBES, is_open_post
 from app.errors import Problem, TooLargeError, TooSlowError, UnavailableError
 from app.settings import Settings
 
+SLICE_BYTES = 2**16  # of an answer that are handed over at a time
 _CROWDED, _SLOW, _GONE, _TASK = "rookie.crowded", "rookie.slow", "rookie.gone", "rookie.task"
 
 
 class BodyLimit:
-    """ASGI middleware that stops a body as soon as it is known to be too long."""
+    """ASGI middleware that stops a body as soon as it is known to be too long, and counts what lies in memory."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings = app, settings
-        self._in_hand = 0  # bytes of all bodies that have arrived and are not answered yet
+        self._app, self.settings = app, settings
+        self.in_hand = 0  # bytes of all bodies that have arrived and are not answered yet, and of answers on their way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a `receive` that counts."""
+        """Pass the request on with a `receive` and a `send` that count."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         scope[_TASK] = asyncio.current_task()
-        most = most_bytes(self._settings, scope["path"], scope["query_string"])
-        arrived = 0
-
-        async def counting_receive() -> Message:
-            nonlocal arrived
-            message = await receive()
-            count = len(message.get("body", b""))
-            arrived += count
-            self._in_hand += count
-            if arrived > most:
-                raise _too_large(scope, most)
-            if self._in_hand > self._settings.bytes_in_hand and self._in_hand > arrived:
-                raise UnavailableError("the bodies of other requests fill the memory that there is for them; send this one again later")
-            if _SLOW in scope:
-                raise TooSlowError(f"{arrived} bytes of the body have come, which is too slow", {"Connection": "close"})
-            return message
-
+        counted = _Counted(self, scope, receive, send)
         try:
-            _check_head(scope, most)
-            await self._app(scope, counting_receive, send)
+            _check_head(scope, counted.most)
+            self._check_memory(scope)
+            await self._app(scope, counted.receive, counted.send)
         except Problem as problem:
             await errors.response(problem.document(), scope, problem.headers)(scope, receive, send)
         except asyncio.CancelledError:
-            if _GONE not in scope:
+            if counted.begun:
                 raise
-            await Response(status_code=400)(scope, receive, send)  # nobody is there to read it
+            await _cancelled(scope)(scope, receive, send)
         finally:
-            self._in_hand -= arrived
+            self.in_hand -= counted.arrived + counted.leaving
+
+    def _check_memory(self, scope: Scope) -> None:
+        if self.in_hand > self.settings.bytes_in_hand and scope["path"] not in PROBES:
+            raise UnavailableError("bodies of other requests, and answers that nobody reads, fill the memory that there is for them")
+
+
+class _Counted:
+    """One request's bytes: of its body so far, and of its answer while that is on its way."""
+
+    def __init__(self, limit: BodyLimit, scope: Scope, receive: Receive, send: Send) -> None:
+        self._limit, self._scope, self._receive, self._send = limit, scope, receive, send
+        self.most = most_bytes(limit.settings, scope["path"], scope["query_string"])
+        self.arrived = self.leaving = 0
+        self.begun = False  # the answer
+
+    async def receive(self) -> Message:
+        """Some of the body. Raises TooLargeError, UnavailableError or TooSlowError."""
+        limit, message = self._limit, await self._receive()
+        count = len(message.get("body", b""))
+        self.arrived += count
+        limit.in_hand += count
+        if self.arrived > self.most:
+            raise _too_large(self._scope, self.most)
+        if limit.in_hand > limit.settings.bytes_in_hand and limit.in_hand > self.arrived:
+            raise UnavailableError("the bodies of other requests fill the memory that there is for them; send this one again later")
+        if _SLOW in self._scope:
+            raise TooSlowError(f"{self.arrived} bytes of the body have come, which is too slow", {"Connection": "close"})
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Some of the answer; a large one counts until all but its last slice has been taken."""
+        self.begun = True
+        count = len(message.get("body", b""))
+        self.leaving += count
+        self._limit.in_hand += count
+        for part in _slices(message):
+            await self._send(part)
+        self.leaving -= count
+        self._limit.in_hand -= count
+
+
+def _cancelled(scope: Scope) -> Response:
+    """The answer to a request that was ended: its client is gone, or the service stops."""
+    if _GONE in scope:
+        return Response(status_code=400)  # nobody is there to read it
+    stopping = UnavailableError("the service stops; send this again")
+    return errors.response(stopping.document(), scope, stopping.headers)
+
+
+def _slices(message: Message) -> Iterator[Message]:
+    """A message, its body in slices: the server waits after each until the client has taken most of it."""
+    body = message.get("body", b"")
+    if len(body) <= SLICE_BYTES:
+        yield message
+        return
+    for start in range(0, len(body), SLICE_BYTES):
+        more = message.get("more_body", False) or start + SLICE_BYTES < len(body)
+        yield {"type": message["type"], "body": body[start : start + SLICE_BYTES], "more_body": more}
 
 
 def note_crowded(scope: Any) -> None:

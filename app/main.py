@@ -19,6 +19,7 @@ from app.direct import DirectRoutes
 from app.doors import Doors
 from app.events import EventHub
 from app.inference import Predictor
+from app.jobs import scoring
 from app.jobs.dispatch import Dispatcher
 from app.limits import BodyLimit
 from app.logs import LineWriter
@@ -119,6 +120,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         app.state.watcher.stop()
+        scoring.stop()
         await watching
         await run_in_threadpool(dispatcher.stop)
         app.state.predictor.close()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from app import parse
 
@@ -70,7 +71,7 @@ class Settings:
     model_bytes: int = _setting(16 * 2**20, parse.whole(2**10, 2**30), "bytes of an uploaded weights file")
     body_bytes: int = _setting(64 * 2**10, parse.whole(2**10, 2**30), "bytes of any other request's body")
     bytes_in_hand: int = _setting(
-        96 * 2**20, parse.whole(2**20, 2**40), "bytes of all bodies that are in hand at once, per serving process; beyond, 503"
+        96 * 2**20, parse.whole(2**20, 2**40), "bytes of all bodies and unread answers in hand at once, per serving process; beyond, 503"
     )
     queue_rows: int = _setting(
         16_384, parse.whole(1, 10_000_000), "pictures that may be in hand at once, per serving process; more are refused with 503"
@@ -119,7 +120,7 @@ class Settings:
     @property
     def store_url(self) -> str:
         """The database's address, in SQLAlchemy's form."""
-        return self.database_url or f"sqlite:///{self.state_dir / 'rookie.db'}"
+        return self.database_url or f"sqlite:///{quote(str(self.state_dir / 'rookie.db'))}"
 
 
 FIELDS = {PREFIX + field.name.upper(): field for field in dataclasses.fields(Settings)}

@@ -24,7 +24,7 @@ from model_core.errors import DataError
 
 TIMEOUT_SECONDS = 60.0
 
-
+_children: "set[subprocess.Popen[bytes]]" = set()
 _turn = threading.Lock()  # one at a time in each serving process: scoring takes a core for seconds
 
 
@@ -53,14 +53,25 @@ def score_in_process(settings: Settings, content: bytes, promote: str) -> Score:
 def _run(settings: Settings, content: bytes, promote: str) -> Mapping[str, Any]:
     """What the scoring process prints."""
     command, environ = [sys.executable, "-m", "app.jobs.scoring", promote], trainer_environ(settings, os.environ)
-    try:
-        done = subprocess.run(command, input=content, env=environ, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS, check=True)
-    except subprocess.TimeoutExpired as error:
-        raise UnavailableError(f"scoring the model took more than {TIMEOUT_SECONDS:g} s; the service is busy", 30) from error
-    except subprocess.CalledProcessError as error:
-        raise UnavailableError(f"the scoring process ended with code {error.returncode}; the service's log says more", 5) from error
-    answer: Mapping[str, Any] = json.loads(done.stdout)
+    with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        _children.add(child)
+        try:
+            printed, _ = child.communicate(content, TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            child.kill()
+            raise UnavailableError(f"scoring the model took more than {TIMEOUT_SECONDS:g} s; the service is busy", 30) from error
+        finally:
+            _children.discard(child)
+    if child.returncode:
+        raise UnavailableError(f"the scoring process ended with code {child.returncode}; the service's log says more", 5)
+    answer: Mapping[str, Any] = json.loads(printed)
     return answer
+
+
+def stop() -> None:
+    """End the scoring that goes on, so that the service can end."""
+    for child in list(_children):
+        child.kill()
 
 
 def main(promote: str) -> None:

@@ -38,7 +38,7 @@ class Store:
             parsed = _parsed(url)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
             self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
-        except (sa.exc.ArgumentError, ImportError) as error:
+        except (sa.exc.ArgumentError, ImportError, TypeError) as error:  # TypeError: sqlite:// without a file
             raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({error})") from error
         if self.is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)

@@ -145,3 +145,8 @@ def flipped(whole: bytes, rng: np.random.Generator) -> bytes:
 
 def test_a_picture_of_ours_reads_back_as_it_was() -> None:
     np.testing.assert_array_equal(images.decode(images.encode_png(grey())), grey())
+
+
+def test_what_follows_a_jpeg_is_not_taken_for_its_scans() -> None:
+    plain = encode(grey(), "JPEG")
+    np.testing.assert_array_equal(images.decode(plain + b"\xff\xda" * 1000), images.decode(plain))

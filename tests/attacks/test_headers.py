@@ -1,5 +1,8 @@
 """Heads of requests that no client sends: huge, twice, in conflict with each other, with line breaks inside."""
 
+import contextlib
+import time
+
 import pytest
 
 from tests.support.attacks import TOKEN, Target, status_of
@@ -70,6 +73,9 @@ REQUESTS: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "HTTP/2 without asking": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (0, 400)),
     "an upgrade to HTTP/2": (head(LENGTH, "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA") + PICTURE, (200, 400)),
     "an upgrade to WebSocket": (head("Upgrade: websocket", "Sec-WebSocket-Key: x", first="GET /readyz HTTP/1.1"), (200, 400, 426)),
+    "an upgrade, a body": (head(LENGTH, "Connection: Upgrade", "Upgrade: h2c") + PICTURE, (400,)),
+    "an upgrade, a body in chunks": (head("Transfer-Encoding: chunked", "Connection: Upgrade", "Upgrade: websocket") + CHUNKED, (400,)),
+    "an upgrade, no body": (head("Connection: Upgrade", "Upgrade: h2c", first="GET /readyz HTTP/1.1"), (200,)),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), (0, 400)),
     "random bytes": (bytes(range(256)) * 100, (0, 400)),
     "nothing but line breaks": (b"\r\n" * 50_000, (0, 400, 431)),
@@ -105,6 +111,23 @@ def test_no_request_can_be_smuggled_in_another(unharmed: Target, heads: list[str
     answer = unharmed.send(lines.encode() + b"0\r\n\r\n" + authorized, seconds=1)
     assert answer.count(b"HTTP/1.1 ") <= 1, answer  # RFC 9112, section 6.3: an error, or the connection is closed after it
     assert unharmed.client.get("/models").json()["current"] == 1
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+@pytest.mark.parametrize("encoding", [f"Content-Length: {len(HIDDEN)}", "Transfer-Encoding: chunked"])
+def test_what_follows_a_request_to_upgrade_is_no_request(unharmed: Target, protocol: str, encoding: str) -> None:
+    lines = ["POST /predict HTTP/1.1", "Host: 127.0.0.1", "Connection: Upgrade", f"Upgrade: {protocol}", encoding, "", ""]
+    with unharmed.connect(seconds=2) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        time.sleep(0.2)
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(HIDDEN)
+        answer = b""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while part := connection.recv(2**16):
+                answer += part
+    assert status_of(answer) == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
 
 
 @pytest.mark.parametrize("text", ["a%0d%0aSet-Cookie:%20x=1", "a%0aX-Evil:%201", "%0d%0a%0d%0a<script>"])

@@ -77,7 +77,7 @@ def test_a_job_is_started_and_watched_to_its_end(watched: Open) -> None:
     opened.sees("the request said promote: never")
     opened.page.locator(".jobs tbody tr").first.get_by_role("cell", name="succeeded").wait_for()
     opened.until(rows_are(6))
-    assert opened.page.locator(".chart .validation").count() == 2
+    opened.until("document.querySelectorAll('.chart .validation').length === 2")
 
 
 def test_a_job_that_has_ended_shows_its_curves_and_its_numbers(
@@ -85,7 +85,7 @@ def test_a_job_that_has_ended_shows_its_curves_and_its_numbers(
 ) -> None:
     opened = watched(every_look, path="#train")
     look_at(opened, ended_jobs[1])
-    assert opened.page.locator(".chart .validation").count() == 2
+    opened.until("document.querySelectorAll('.chart .validation').length === 2")
     opened.keep(screenshots, "train")
     opened.page.get_by_text("The same numbers as a table").click()
     opened.page.get_by_role("region", name="Figures of each epoch").wait_for()

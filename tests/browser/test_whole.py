@@ -117,6 +117,7 @@ def test_a_part_fits_on_the_narrowest_telephone(watched: Open, part: str) -> Non
 def test_the_tab_key_reaches_all_that_can_be_used_and_shows_where_it_is(watched: Open, part: str) -> None:
     opened = watched(path=part)
     opened.page.locator(READY[part]).first.wait_for()
+    opened.page.wait_for_load_state("networkidle")  # forms and lists come one after the other
     usable = opened.page.evaluate(NUMBER_THE_USABLE)
     opened.page.evaluate("document.querySelector('.skip').focus()")
     reached = [0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.settings import Settings
 from app.store import Store, StoreError, now
 from app.store.schema import VERSION, meta
 
@@ -121,3 +122,17 @@ def test_times_are_written_so_that_their_order_is_that_of_their_text() -> None:
     assert first[10] == "T"
     assert first.endswith("Z")
     assert len(first) == len("2026-01-02T03:04:05.678Z")
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%41#c", "a b", "\u00fc"])
+def test_the_database_lies_in_the_state_folder_whatever_its_name(tmp_path: Path, name: str) -> None:
+    store = Store(Settings(state_dir=tmp_path / name).store_url)
+    store.prepare()
+    store.close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "rookie.db").is_file()
+
+
+def test_a_database_without_a_file_is_refused() -> None:
+    with pytest.raises(StoreError, match="names no database that can be used"):
+        Store("sqlite://")
