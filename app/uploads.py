@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from app import multipart
 from app.errors import InvalidRequestError, TooLargeError, UnsupportedBodyError, UploadPartsError
-from app.settings import Settings
 
 # The header that numpy.save writes for these arrays, and no other: NumPy's own reader evaluates Python.
 _NPY = re.compile(rb"\x93NUMPY\x01\x00..{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d{1,7}), 28, 28\), } *\n", re.DOTALL)
@@ -55,11 +54,6 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
 async def read_file(request: Request) -> bytes:
     """The one file that a request carries. Raises UnsupportedBodyError or UploadPartsError."""
     content_type = media_type(request)
@@ -73,7 +67,7 @@ async def read_file(request: Request) -> bytes:
 
 
 async def _read_part(request: Request) -> bytes:
-    form = multipart.parts(await request.body(), request.headers["content-type"], _settings(request).form_parts)
+    form = multipart.parts(await request.body(), request.headers["content-type"], request.app.state.settings.form_parts)
     files = [part for part in form if part.name == b"file" and part.is_file]
     if len(files) != 1:
         raise UploadPartsError(f"the form has {len(files)} files in parts named 'file'; send exactly one")
@@ -88,7 +82,7 @@ async def read_files(request: Request) -> list[bytes]:
             f"Content-Type is {content_type[:100] or 'missing'!r}; send multipart/form-data with parts named files,"
             f" or an array (N, 28, 28) uint8 as {NPY_TYPES[0]}"
         )
-    form = multipart.parts(await request.body(), content_type, _settings(request).batch_rows)
+    form = multipart.parts(await request.body(), content_type, request.app.state.settings.batch_rows)
     files = [part.content for part in form if part.name == b"files" and part.is_file]
     if not files:
         raise UploadPartsError("the form has no file in a part named 'files'; send one or more")

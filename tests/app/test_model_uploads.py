@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from app.errors import UnavailableError
 from app.jobs import scoring
 from app.settings import Settings
 from app.store import models
@@ -208,3 +211,16 @@ def test_the_version_that_served_before_can_be_deleted(own_client: TestClient, s
     assert own_client.delete("/models/1").status_code == 204
     listed = own_client.get("/models").json()
     assert (listed["current"], listed["previous"], len(listed["models"])) == (version, None, 1)
+
+
+def test_a_stop_ends_the_scoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeper = tmp_path / "sleeper"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(sleeper))
+    with ThreadPoolExecutor(1) as pool:
+        scored = pool.submit(scoring.score_in_process, Settings(state_dir=tmp_path), b"", "never")
+        assert eventually(lambda: bool(scoring._children))
+        scoring.stop()
+        with pytest.raises(UnavailableError, match="ended with code -9"):
+            scored.result(timeout=20)
