@@ -5,6 +5,7 @@ also as logarithms, are compared with those of the training images by the Mahala
 than 99 % of the validation images. docs/unfamiliar.md has what that finds and what it misses.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,11 @@ DARK = 10  # of 255: what is lighter belongs to the garment
 BLACK = 0.02  # of 1
 SIDE = 28
 CHUNK = 512
+# How many numbers stand behind each of the nine measures of lightness, and where they lie among all of an image's.
+_COUNTS = np.array([784, 784, 27 * 28, 28 * 27, 26 * 26, 4 * 28, 4, 784, 28 * 14])
+_WIDTHS = (784, 784, 27 * 28, 28 * 28, 26 * 28, 4 * 28, 4, 784, 28 * 14)  # with the places between rows, which hold 0
+_STARTS = np.cumsum([0, *_WIDTHS])
+_SPANS = [slice(*span) for span in itertools.pairwise(_STARTS.tolist())]
 
 
 @dataclass(frozen=True)
@@ -83,28 +89,39 @@ def _measure(images: Pixels) -> F64:
 
 def _lights(f: NDArray[np.float32]) -> F64:
     """Nine measures of lightness in f (N, 28, 28), 0..1: (N, 9). All but the second are mean sizes of some numbers, summed at once."""
-    neighbours = f[:, :-2, 1:-1] + f[:, 2:, 1:-1] + f[:, 1:-1, :-2] + f[:, 1:-1, 2:]
-    groups = [
-        [f],  # lightness
-        [f * f],  # contrast, once the mean is known
-        [f[:, 1:] - f[:, :-1]],  # edges from row to row
-        [f[:, :, 1:] - f[:, :, :-1]],  # edges from column to column
-        [4 * f[:, 1:-1, 1:-1] - neighbours],  # finest detail
-        [f[:, 0], f[:, -1], f[:, :, 0], f[:, :, -1]],  # border
-        [f[:, :: SIDE - 1, :: SIDE - 1]],  # corners
-        [f < BLACK],  # share of black
-        [f - f[:, :, ::-1]],  # asymmetry
-    ]
-    numbers = np.concatenate([part.reshape(len(f), -1) for group in groups for part in group], axis=1, dtype=np.float32)
-    sizes = [sum(part[0].size for part in group) for group in groups] if len(f) else [1] * len(groups)
-    starts = np.cumsum([0, *sizes[:-1]])
-    means = np.add.reduceat(np.abs(numbers, out=numbers), starts, axis=1, dtype=np.float64) / sizes
+    flat = f.reshape(-1, SIDE * SIDE)
+    numbers = np.empty((len(f), _STARTS[-1]), np.float32)
+    light, square, down, across, detail, border, corners, black, mirrored = (numbers[:, span] for span in _SPANS)
+    light[...] = flat
+    np.multiply(flat, flat, out=square)  # contrast, once the mean is known
+    np.subtract(flat[:, SIDE:], flat[:, :-SIDE], out=down)  # edges from row to row
+    np.subtract(flat[:, 1:], flat[:, :-1], out=across[:, :-1])  # edges from column to column
+    across[:, SIDE - 1 :: SIDE] = 0  # from one row's end to the next one's beginning
+    _laplacian(flat, detail)  # finest detail
+    sides = border.reshape(-1, 4, SIDE)
+    sides[:, :2], sides[:, 2:] = f[:, :: SIDE - 1], f[:, :, :: SIDE - 1].swapaxes(1, 2)
+    corners.reshape(-1, 2, 2)[...] = f[:, :: SIDE - 1, :: SIDE - 1]
+    np.less(flat, BLACK, out=black)
+    np.subtract(f[:, :, : SIDE // 2], f[:, :, : SIDE // 2 - 1 : -1], out=mirrored.reshape(-1, SIDE, SIDE // 2))  # asymmetry
+    means = np.add.reduceat(np.abs(numbers, out=numbers), _STARTS[:-1], axis=1) / _COUNTS  # (N, 9)
     means[:, 1] = np.sqrt(np.maximum(means[:, 1] - means[:, 0] ** 2, 0))
     return np.asarray(means)
 
 
+def _laplacian(flat: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Each inner pixel of images (N, 784) against its four neighbours, into (N, 26 * 28); 0 in the two places between rows."""
+    first, count = SIDE + 1, out.shape[1] - 2
+    inner = out[:, :count]
+    np.multiply(flat[:, first : first + count], 4, out=inner)
+    for neighbour in (first - SIDE, first + SIDE, first - 1, first + 1):
+        np.subtract(inner, flat[:, neighbour : neighbour + count], out=inner)
+    out.reshape(len(out), -1, SIDE)[:, :, SIDE - 2 :] = 0
+
+
 def _extents(garment: NDArray[np.bool_]) -> F64:
     """Share of the rows and of the columns that the garment (N, 28, 28) reaches, and how far it is off their middle, in pixels: (N, 4)."""
-    reached = np.stack([garment.any(axis=2), garment.any(axis=1)], axis=1)
+    reached = np.empty((len(garment), 2, SIDE), bool)
+    np.any(garment, axis=2, out=reached[:, 0])
+    np.any(garment, axis=1, out=reached[:, 1])
     offsets = np.abs(reached.argmax(axis=2) - reached[:, :, ::-1].argmax(axis=2))
     return np.concatenate([reached.mean(axis=2), offsets], axis=1)

@@ -80,10 +80,25 @@ def test_requests_in_hand_together_go_through_the_network_together() -> None:
     assert served.seen == [TURN_ROWS, 5]  # type: ignore[attr-defined]
 
 
-def test_a_lone_request_is_answered_in_the_next_turn_of_the_event_loop() -> None:
+@pytest.mark.parametrize(("count", "passes"), [(1, [1]), (5, [5]), (TURN_ROWS + 3, [TURN_ROWS, 3])])
+def test_requests_that_arrive_one_behind_the_other_go_along_until_a_turn_is_full(count: int, passes: list[int]) -> None:
+    served = Passes()
+
+    async def work(predictor: Predictor) -> None:
+        waiting = []
+        for i in range(count):
+            waiting += tasks(predictor.classify(noise(i, 1)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    run(work, served)
+    assert served.seen == passes  # type: ignore[attr-defined]
+
+
+def test_a_lone_request_is_answered_within_two_turns_of_the_event_loop() -> None:
     async def work(predictor: Predictor) -> bool:
         (lone,) = tasks(predictor.classify(noise(0, 1)))
-        for _ in range(4):  # the task begins, its turn comes, it hears of it, it ends
+        for _ in range(4):  # the task begins, a look around, another and its turn, it ends
             await asyncio.sleep(0)
         return lone.done()
 
