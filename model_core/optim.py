@@ -41,20 +41,28 @@ class SGD:
         self.weights = weights
         self.scratch = np.empty(BLOCK, dtype)
 
-    def step(self, w: Array, gradient: Array, velocity: Array, average: Array, rate: float, steps: int) -> None:
-        """Take step number `steps` (from 0). `gradient` is used up; `velocity` and `average` stay as they are where the recipe has none."""
+    def step(self, w: Array, gradient: Array, velocity: Array, average: Array, rate: float, steps: int) -> float:
+        """Take step number `steps` (from 0); returns the penalty before it, l2 * sum(W^2).
+
+        `gradient` is used up; `velocity` and `average` stay as they are where the recipe has none.
+        """
         # Early on the average forgets faster, or it would hold the random start for thousands of steps.
         keep = min(self.average_decay, (1 + steps) / (10 + steps))
+        squares = 0.0
         for block, decays in self._blocks(len(w)):
-            self._descend(w[block], gradient[block], velocity[block], rate, decays)
+            part, scratch = w[block], self.scratch[: block.stop - block.start]
+            if decays:
+                squares += float(np.dot(part, part))
+            self._descend(part, gradient[block], velocity[block], scratch, rate, decays)
             if self.average_decay:
-                change = np.subtract(w[block], average[block], out=self._scratch(block))
-                change *= 1 - keep
-                average[block] += change
+                follows = average[block]
+                np.subtract(part, follows, out=scratch)
+                scratch *= 1 - keep
+                follows += scratch
+        return self.decay / 2 * squares
 
-    def _descend(self, w: Array, g: Array, v: Array, rate: float, decays: bool) -> None:
-        scratch = self.scratch[: len(w)]
-        if decays and self.decay:
+    def _descend(self, w: Array, g: Array, v: Array, scratch: Array, rate: float, decays: bool) -> None:
+        if decays:
             g += np.multiply(w, self.decay, out=scratch)
         if self.momentum:
             v *= self.momentum
@@ -67,7 +75,4 @@ class SGD:
         """Slices that cover 0..size, none of them across the border from weights to biases, and whether each decays."""
         for start, end in ((0, self.weights), (self.weights, size)):
             for low in range(start, end, BLOCK):
-                yield slice(low, min(low + BLOCK, end)), start == 0
-
-    def _scratch(self, block: slice) -> Array:
-        return self.scratch[: block.stop - block.start]
+                yield slice(low, min(low + BLOCK, end)), start == 0 and self.decay > 0

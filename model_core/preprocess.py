@@ -42,8 +42,7 @@ class Standardizer:
         """Standardise images (N, 28, 28) or (N, 784), pixels 0..255, into x (N, 784) float32; `out` is filled where it is given."""
         flat = images.reshape(len(images), -1)
         x = np.empty(flat.shape, np.float32) if out is None else out
-        x[...] = flat
-        np.subtract(x, self.mean, out=x)
+        np.subtract(flat, self.mean, out=x)
         return np.divide(x, self.std, out=x)
 
     def largest_input(self) -> float:

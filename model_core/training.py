@@ -166,16 +166,18 @@ class _Run:
         labels = self.data.labels[index]
         activations = self.workspace.forward(self.parameters, x, rng)
         figures = self.workspace.backward(self.parameters, x, activations, self.targets[labels], labels, self.gradients)
-        if self.recipe.l2:
-            sums.penalty += len(index) * layers.penalty(self.parameters.weights, self.recipe.l2)
+        state = self.state
+        penalty = self.optimiser.step(state.parameters, self.gradient, state.velocity, state.average, rate, steps)
+        sums.penalty += len(index) * penalty
         sums.loss += len(index) * figures.cross_entropy
         sums.accuracy += figures.correct
-        state = self.state
-        self.optimiser.step(state.parameters, self.gradient, state.velocity, state.average, rate, steps)
 
     def _batch(self, index: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
         """Images number `index`, augmented and standardised: x (N, 784)."""
-        images = self.data.images[index] if self.windows is None else draw_batch(self.windows, index, self.augmentation.flip, rng)
+        if self.windows is None:
+            images = np.take(self.data.images, index, axis=0)  # twice as fast as images[index]
+        else:
+            images = draw_batch(self.windows, index, self.augmentation.flip, rng)
         out = self.x[: len(index)]
         if self.recipe.standardize == "batch":
             return standardize_by_batch(images, self.pixel_scale, out)

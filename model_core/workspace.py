@@ -26,6 +26,13 @@ def dropout_bytes(rate: float) -> int:
     return round(rate * 256)
 
 
+def random_bytes(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Bytes at random, cut from 64-bit words: in a seventh of the time of rng.bytes."""
+    rows, columns = shape
+    words = rng.integers(0, 2**64, -(-rows * columns // 8), np.dtype("<u8"))
+    return words.view(np.uint8)[: rows * columns].reshape(shape)
+
+
 class Workspace:
     """Buffers for batches of up to `rows` images through a network with the given hidden sizes."""
 
@@ -34,6 +41,7 @@ class Workspace:
         self.a1, self.d1, self.active1 = np.empty((rows, h1), np.float32), np.empty((rows, h1), np.float32), np.empty((rows, h1), bool)
         self.a2, self.d2, self.active2 = np.empty((rows, h2), np.float32), np.empty((rows, h2), np.float32), np.empty((rows, h2), bool)
         self.logits = np.empty((rows, CLASSES), np.float32)
+        self.ones = np.ones(rows, np.float32)  # a sum over rows is a product with these, in half the time
         self.drop = dropout_bytes(dropout)
         self.keep_scale = np.float32(256 / (256 - self.drop))
 
@@ -54,30 +62,29 @@ class Workspace:
         n = len(x)
         figures, d3 = _softmax_cross_entropy(logits, targets, labels)
         np.matmul(a2.T, d3, out=out.w3)
-        d3.sum(axis=0, out=out.b3)
+        np.matmul(self.ones[:n], d3, out=out.b3)
         d2 = self._hidden_backward(d3, p.w3, a2, self.d2[:n], self.active2[:n])
         np.matmul(a1.T, d2, out=out.w2)
-        d2.sum(axis=0, out=out.b2)
+        np.matmul(self.ones[:n], d2, out=out.b2)
         d1 = self._hidden_backward(d2, p.w2, a1, self.d1[:n], self.active1[:n])
         np.matmul(x.T, d1, out=out.w1)
-        d1.sum(axis=0, out=out.b1)
+        np.matmul(self.ones[:n], d1, out=out.b1)
         return figures
 
     def _hidden_layer(self, x: F32, w: F32, b: F32, a: F32, active: NDArray[np.bool_], rng: np.random.Generator | None) -> F32:
         np.matmul(x, w, out=a)
+        np.maximum(a, -b, out=a)  # max(z, -b) + b is max(z + b, 0) to the last bit; against a row it takes half the time
         a += b
-        np.maximum(a, 0, out=a)
         if rng is not None and self.drop:
-            dice = np.frombuffer(rng.bytes(a.size), np.uint8).reshape(a.shape)
-            a *= np.greater_equal(dice, self.drop, out=active)
+            a *= np.greater_equal(random_bytes(rng, a.shape), self.drop, out=active)
             a *= self.keep_scale
         return a
 
     def _hidden_backward(self, dz: F32, w: F32, a: F32, da: F32, active: NDArray[np.bool_]) -> F32:
+        if self.drop:
+            dz *= self.keep_scale  # the narrower side; nothing else needs it any more
         np.matmul(dz, w.T, out=da)
         da *= np.greater(a, 0, out=active)  # a dropped unit is 0 too: one mask serves ReLU and dropout
-        if self.drop:
-            da *= self.keep_scale
         return da
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from model_core import layers, network
 from model_core.layers import Array
-from model_core.workspace import Workspace, dropout_bytes
+from model_core.workspace import Workspace, dropout_bytes, random_bytes
 
 HIDDEN, ROWS = (40, 24), 32
 F32 = NDArray[np.float32]
@@ -28,7 +28,7 @@ def random_batch(rng: np.random.Generator, rows: int) -> Batch:
 def masks_of_bytes(rate: float, rows: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """The dropout masks that a workspace draws from `rng`."""
     drop = dropout_bytes(rate)
-    first, second = (np.frombuffer(rng.bytes(rows * units), np.uint8).reshape(rows, units) >= drop for units in HIDDEN)
+    first, second = (random_bytes(rng, (rows, units)) >= drop for units in HIDDEN)
     return first * (256 / (256 - drop)), second * (256 / (256 - drop))
 
 
@@ -65,3 +65,9 @@ def test_dropout_leaves_the_mean_activation_as_it_is() -> None:
     plain = network.forward(p, x).a1
     assert dropped.mean() == pytest.approx(plain.mean(), rel=0.02)
     assert np.mean(dropped[plain > 0] == 0) == pytest.approx(0.25, abs=0.01)
+
+
+def test_random_bytes_take_every_value_equally_often() -> None:
+    found = random_bytes(np.random.default_rng(6), (101, 1003))
+    assert found.shape == (101, 1003)
+    assert np.bincount(found.ravel(), minlength=256) == pytest.approx(101 * 1003 / 256, rel=0.25)
