@@ -59,6 +59,7 @@ PADDED: dict[str, Callable[[], bytes]] = {
     ),
     "JPEG with 260,000 segments": lambda: encode(grey(), "JPEG")[:2] + b"\xff\xfe\x00\x02" * 260_000 + encode(grey(), "JPEG")[2:],
     "JPEG with a mebibyte of fill bytes": lambda: encode(grey(), "JPEG")[:2] + b"\xff" * 1_040_000 + encode(grey(), "JPEG")[2:],
+    "JPEG with a mebibyte of fill bytes in its scan": lambda: encode(grey(), "JPEG")[:-2] + b"\xff" * 1_040_000 + b"\0\xff\xd9",
     "WebP with 130,000 chunks": lambda: _riff(encode(grey(), "WEBP")[8:] + b"XXXX\0\0\0\0" * 130_000),
 }
 # What a photograph may be, and no more: the largest pictures that are let in.
