@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError
 
@@ -25,6 +25,20 @@ QUICK_BYTES = 2**15  # what is larger may keep a decoder busy for a second, by s
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _SCAN, _END = 0xDA, 0xD9
 _PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
+# What Pillow's readers and NumPy raise on damaged and hostile files.
+DECODING_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 
 def decode(content: bytes) -> NDArray[np.uint8]:
@@ -46,7 +60,7 @@ def open_picture(content: bytes) -> Image.Image:
         raise NotAnImageError("the upload is empty; send a picture")
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except DECODING_ERRORS as error:
         raise NotAnImageError(f"the upload is not a picture; send one as {', '.join(FORMATS)}") from error
     _check_effort(image, content)
     return image
@@ -77,7 +91,7 @@ def reading(image: Image.Image) -> Iterator[None]:
     """Whatever decoding `image` meets is UnreadableImageError."""
     try:
         yield
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError) as error:
+    except DECODING_ERRORS as error:
         raise UnreadableImageError(f"the {image.format} picture is cut short or damaged ({error})") from error
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+import warnings
 from typing import Any
 
 from app.store import now
@@ -40,13 +41,20 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
+_LOGGERS = ("uvicorn", "uvicorn.error", "rookie", "py.warnings")
 # For uvicorn, whose own access log stays out: the observer writes a better one.
 CONFIGURATION: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "app.logs.JsonFormatter"}},
     "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
-    "loggers": {name: {"handlers": ["default"], "level": "INFO", "propagate": False} for name in ("uvicorn", "uvicorn.error", "rookie")},
+    "loggers": {name: {"handlers": ["default"], "level": "INFO", "propagate": False} for name in _LOGGERS},
 }
 CONFIGURATION["loggers"]["uvicorn.error"]["handlers"] = []
 CONFIGURATION["loggers"]["uvicorn.error"]["propagate"] = True
+
+
+def take_warnings() -> None:
+    """Libraries' warnings become lines of the log; but not Pillow's, of what is odd in a stranger's picture: they could fill it."""
+    logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
