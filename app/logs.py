@@ -41,14 +41,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-_LOGGERS = ("uvicorn", "uvicorn.error", "rookie", "py.warnings")
 # For uvicorn, whose own access log stays out: the observer writes a better one.
 CONFIGURATION: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "app.logs.JsonFormatter"}},
     "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
-    "loggers": {name: {"handlers": ["default"], "level": "INFO", "propagate": False} for name in _LOGGERS},
+    "root": {"handlers": ["default"], "level": "WARNING"},  # of libraries
+    "loggers": {
+        **{name: {"handlers": ["default"], "level": "INFO", "propagate": False} for name in ("uvicorn", "uvicorn.error", "rookie")},
+        "python_multipart": {"level": "ERROR"},  # what it warns of is said in the answer
+    },
 }
 CONFIGURATION["loggers"]["uvicorn.error"]["handlers"] = []
 CONFIGURATION["loggers"]["uvicorn.error"]["propagate"] = True

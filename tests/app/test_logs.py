@@ -10,12 +10,14 @@ from app import logs
 logging.config.dictConfig(logs.CONFIGURATION)
 logs.take_warnings()
 warnings.warn("a library's opinion")
+logging.getLogger("library").warning("another's")
+logging.getLogger("python_multipart.multipart").warning("a form is odd")
 warnings.warn_explicit("a picture is odd", UserWarning, "TiffImagePlugin.py", 1, "PIL.TiffImagePlugin")
 """
 
 
-def test_a_warning_is_a_line_of_the_log_and_what_pillow_says_of_pictures_is_none() -> None:
+def test_what_libraries_warn_of_are_lines_of_the_log_but_not_what_is_odd_in_uploads() -> None:
     done = subprocess.run([sys.executable, "-c", WARN], capture_output=True, text=True, check=True)
-    (line,) = map(json.loads, done.stderr.splitlines())
-    assert (line["level"], line["logger"]) == ("warning", "py.warnings")
-    assert "a library's opinion" in line["message"]
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["level"], line["logger"]) for line in lines] == [("warning", "py.warnings"), ("warning", "library")]
+    assert "a library's opinion" in lines[0]["message"]
