@@ -398,6 +398,18 @@ def test_load_activates_the_version_that_it_names(own_client: TestClient, settin
         ({"version": 9}, 404, "no version 9"),
         ({"version": True}, 400, "whole number"),
         ({"version": "9" * 5000}, 400, "whole number"),
+        ({"version": "0" * 10 + "1" + "9" * 20}, 400, "whole number"),
+        ({"version": "0" * 10 + "9" * 5000}, 400, "whole number"),
+        ({"version": 10**4000}, 400, "whole number"),
+        ({"version": 2**31}, 400, "whole number"),
+        ({"version": 0}, 400, "whole number"),
+        ({"version": "0" * 5000}, 400, "whole number"),
+        ({"version": "0" * 5000 + "9"}, 404, "no version 9"),
+        ({"version": "1\n"}, 400, "whole number"),
+        ({"version": "\u0661"}, 400, "whole number"),
+        ({"version": 1.0}, 400, "whole number"),
+        ({"config": '{"version_policy": {"specific": {"versions": [' + "9" * 5000 + "]}}}"}, 400, "must be JSON"),
+        ({"config": '{"version_policy": {"specific": {"versions": ["' + "0" * 10 + "1" + "9" * 20 + '"]}}}'}, 400, "whole number"),
         ({"version": [1]}, 400, "whole number"),
         ({"config": "{"}, 400, "must be JSON"),
         ({"config": '{"version_policy": {"specific": {"versions": [1, 2]}}}'}, 400, "must be JSON"),
@@ -405,7 +417,7 @@ def test_load_activates_the_version_that_it_names(own_client: TestClient, settin
         ({"file:1/model.npz": "AAAA"}, 400, "POST /models"),
         ([], 400, "'parameters'"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_a_load_that_names_nothing_that_is_there_is_refused(client: TestClient, parameters: Any, status: int, words: str) -> None:
     assert_refused(client.post("/v2/repository/models/fashion-mnist/load", json={"parameters": parameters}), status, words)
