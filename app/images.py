@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError
 
@@ -20,9 +20,25 @@ SIDE = 28  # pixels
 MAX_PIXELS = 32 * 2**20  # a header that claims more is answered with 413 instead of a mere wrong size
 MAX_SCANS = 32  # of a JPEG; encoders write about ten, each goes over the whole picture, and one that says nothing takes eleven bytes
 QUICK_BYTES = 2**15  # what is larger may keep a decoder busy for a second, by segments and chunks without end
-_MARKER = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")  # of a JPEG's segments; the others have no length, or stand for a byte of a scan
+# Of a JPEG's segments; the others have no length, or stand for a byte of a scan. Of a run of ff the last one counts: to match all of it
+# would begin anew at each.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _SCAN, _END = 0xDA, 0xD9
 _PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
+# What Pillow's readers and NumPy raise on damaged and hostile files.
+DECODING_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 
 def decode(content: bytes) -> NDArray[np.uint8]:
@@ -44,7 +60,7 @@ def open_picture(content: bytes) -> Image.Image:
         raise NotAnImageError("the upload is empty; send a picture")
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except DECODING_ERRORS as error:
         raise NotAnImageError(f"the upload is not a picture; send one as {', '.join(FORMATS)}") from error
     _check_effort(image, content)
     return image
@@ -75,7 +91,7 @@ def reading(image: Image.Image) -> Iterator[None]:
     """Whatever decoding `image` meets is UnreadableImageError."""
     try:
         yield
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError) as error:
+    except DECODING_ERRORS as error:
         raise UnreadableImageError(f"the {image.format} picture is cut short or damaged ({error})") from error
 
 

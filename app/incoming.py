@@ -2,16 +2,19 @@
 
 import asyncio
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from fastapi import Depends, Query, Request
 from numpy.typing import NDArray
 
 from app import images, photo, uploads
+from app.inference import Predictor
 from app.schemas import Prediction, Preparation
 
+T = TypeVar("T")
 PrepareQuery = Annotated[
     Literal["photo"] | None, Query(description="photo: any size and ground, prepared as the dataset's pictures were; up to 16 MiB")
 ]
@@ -28,15 +31,24 @@ class Incoming:
 
 async def read(request: Request, prepare: PrepareQuery = None, picture: PictureQuery = False) -> Incoming:
     """The picture in the request. Raises what `uploads`, `images` and `photo` raise."""
-    content = await uploads.read_file(request)
     if prepare is None:
+        content = await uploads.read_file(request, _with_long_work)
         if len(content) <= images.QUICK_BYTES:
             return Incoming(images.decode(content), None)
-        return Incoming(await request.app.state.predictor.in_thread(images.decode, content), None)
-    state = request.app.state
-    # In threads of their own: one whose client is gone leaves the queue, and no more are decoded at once even then.
-    prepared = await asyncio.get_running_loop().run_in_executor(state.photo_threads, photo.prepare, content, state.settings.photo_pixels)
+        return Incoming(await _with_long_work(request, images.decode, content), None)
+    content = await uploads.read_file(request, _with_photographs)
+    prepared = await _with_photographs(request, photo.prepare, content, request.app.state.settings.photo_pixels)
     return Incoming(prepared.pixels, _as_told(prepared, picture))
+
+
+async def _with_long_work(request: Request, function: Callable[..., T], *arguments: Any) -> T:
+    predictor: Predictor = request.app.state.predictor
+    return await predictor.in_thread(function, *arguments)
+
+
+async def _with_photographs(request: Request, function: Callable[..., T], *arguments: Any) -> T:
+    """In threads of their own: one whose client is gone leaves the queue, and no more are decoded at once even then."""
+    return await asyncio.get_running_loop().run_in_executor(request.app.state.photo_threads, function, *arguments)
 
 
 IncomingDep = Annotated[Incoming, Depends(read)]

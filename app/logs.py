@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+import warnings
 from typing import Any
 
 from app.store import now
@@ -46,7 +47,17 @@ CONFIGURATION: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "app.logs.JsonFormatter"}},
     "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
-    "loggers": {name: {"handlers": ["default"], "level": "INFO", "propagate": False} for name in ("uvicorn", "uvicorn.error", "rookie")},
+    "root": {"handlers": ["default"], "level": "WARNING"},  # of libraries
+    "loggers": {
+        **{name: {"handlers": ["default"], "level": "INFO", "propagate": False} for name in ("uvicorn", "uvicorn.error", "rookie")},
+        "python_multipart": {"level": "ERROR"},  # what it warns of is said in the answer
+    },
 }
 CONFIGURATION["loggers"]["uvicorn.error"]["handlers"] = []
 CONFIGURATION["loggers"]["uvicorn.error"]["propagate"] = True
+
+
+def take_warnings() -> None:
+    """Libraries' warnings become lines of the log; but not Pillow's, of what is odd in a stranger's picture: they could fill it."""
+    logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", module=r"PIL\.")

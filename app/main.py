@@ -22,7 +22,7 @@ from app.inference import Predictor
 from app.jobs import scoring
 from app.jobs.dispatch import Dispatcher
 from app.limits import BodyLimit
-from app.logs import LineWriter
+from app.logs import LineWriter, take_warnings
 from app.metrics import Meters
 from app.observer import Observer
 from app.policy import Policy
@@ -99,6 +99,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 def create_app_from_environ() -> FastAPI:
     """What each of uvicorn's processes calls."""
+    take_warnings()
     app = create_app(Settings.from_environ(os.environ))
     gc.freeze()  # what is loaded now stays; a collection that walked over all of it would hold up a request for milliseconds
     return app

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 
-_options = lru_cache(maxsize=256)(parse_options_header)  # a client sends the same headers again and again
+MOST_SEMICOLONS = 64  # of a header, in file names too: the library takes microseconds for each
 
 
 class Part(NamedTuple):
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 def parts(body: bytes, content_type: str, most: int) -> list[Part]:
     """The parts of a multipart/form-data body, in order. Raises UploadPartsError, or TooLargeError where there are more than `most`."""
-    boundary = _options(content_type)[1].get(b"boundary")
+    boundary = _options(content_type).get(b"boundary")
     if not boundary:
         raise UploadPartsError("the multipart Content-Type has no boundary")
     collector = _Collector(most)
@@ -36,6 +36,15 @@ def parts(body: bytes, content_type: str, most: int) -> list[Part]:
     if not collector.ended:
         raise UploadPartsError("the multipart body cannot be read: it ends before its last boundary")
     return collector.parts
+
+
+@lru_cache(maxsize=256)  # a client sends the same headers again and again
+def _options(header: str | bytes) -> dict[bytes, bytes]:
+    """A header's parameters. Raises UploadPartsError where it has more than any honest one."""
+    semicolons = header.count(";") if isinstance(header, str) else header.count(b";")
+    if semicolons > MOST_SEMICOLONS:
+        raise UploadPartsError(f"a header of the form has {semicolons} parameters or semicolons; send at most {MOST_SEMICOLONS}")
+    return parse_options_header(header)[1]
 
 
 class _Collector:
@@ -74,7 +83,7 @@ class _Collector:
 
     def _end_header(self) -> None:
         if self._field.lower() == b"content-disposition":
-            self._disposition = _options(self._value)[1]
+            self._disposition = _options(self._value)
         self._field, self._value = b"", b""
 
     def _end(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter
 
 from app import images
 from app.errors import TooLargeError
@@ -21,6 +21,16 @@ JPEG_FACTOR = 2  # of those: room for a 50-megapixel telephone's, because JPEG i
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
 LEAST_WHITE = 128  # the lightest part of a garment is at least this light in the end
+# How a picture of each EXIF orientation is turned upright; Pillow's own exif_transpose writes the data anew, which fails on odd ones.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Colours = NDArray[np.float64]  # (rows, columns, 3), 0..255
 Box = tuple[int, int, int, int]  # left, top, right, bottom
@@ -100,8 +110,16 @@ def shrink_while_decoding(image: Image.Image) -> None:
 
 def orient(image: Image.Image) -> tuple[Image.Image, bool]:
     """The picture turned as its EXIF data says that it was held, and whether it was turned."""
-    turned = ImageOps.exif_transpose(image)
-    return turned, image.getexif().get(0x0112, 1) not in (0, 1)
+    turn = _turn_upright(image)
+    return (image, False) if turn is None else (image.transpose(turn), True)
+
+
+def _turn_upright(image: Image.Image) -> Image.Transpose | None:
+    """What the orientation in the EXIF data asks for; nothing where that data cannot be read."""
+    try:
+        return _TURNS.get(image.getexif().get(0x0112, 1))
+    except images.DECODING_ERRORS:
+        return None
 
 
 def shrink_to(image: Image.Image, side: int) -> Image.Image:

@@ -1,6 +1,7 @@
 """The bytes of one uploaded file: a multipart form's part `file`, or the body itself where its type is image/*."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from app.errors import InvalidRequestError, TooLargeError, UnsupportedBodyError,
 
 # The header that numpy.save writes for these arrays, and no other: NumPy's own reader evaluates Python.
 _NPY = re.compile(rb"\x93NUMPY\x01\x00..{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d{1,7}), 28, 28\), } *\n", re.DOTALL)
+QUICK_BYTES = 2**15  # a larger form may take milliseconds
+Aside = Callable[..., Awaitable[Any]]  # of a request, a function and its arguments: calls it off the event loop
 NPY_TYPES = ("application/x-npy", "application/npy", "application/octet-stream")
 
 # What /docs says of the body, which the routes read by themselves.
@@ -54,39 +57,48 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_file(request: Request) -> bytes:
-    """The one file that a request carries. Raises UnsupportedBodyError or UploadPartsError."""
+async def read_file(request: Request, aside: Aside) -> bytes:
+    """The one file that a request carries; a large form is taken apart `aside`. Raises UnsupportedBodyError or UploadPartsError."""
     content_type = media_type(request)
     if content_type.startswith("image/"):
         return await request.body()
     if content_type == "multipart/form-data":
-        return await _read_part(request)
+        return await _read_part(request, aside)
     raise UnsupportedBodyError(
         f"Content-Type is {content_type or 'missing'!r}; send multipart/form-data with a part named file, or the picture as image/*"
     )
 
 
-async def _read_part(request: Request) -> bytes:
-    form = multipart.parts(await request.body(), request.headers["content-type"], request.app.state.settings.form_parts)
+async def _read_part(request: Request, aside: Aside) -> bytes:
+    form = await request.body(), request.headers["content-type"], request.app.state.settings.form_parts
+    return _only_file(*form) if len(form[0]) <= QUICK_BYTES else await aside(request, _only_file, *form)
+
+
+def _only_file(body: bytes, content_type: str, most_parts: int) -> bytes:
+    form = multipart.parts(body, content_type, most_parts)
     files = [part for part in form if part.name == b"file" and part.is_file]
     if len(files) != 1:
         raise UploadPartsError(f"the form has {len(files)} files in parts named 'file'; send exactly one")
     return files[0].content
 
 
-async def read_files(request: Request) -> list[bytes]:
-    """The files of a form's parts named `files`, in order. Raises UnsupportedBodyError or UploadPartsError."""
+async def read_form(request: Request) -> tuple[bytes, str]:
+    """The body of a form with many files, for `files`, and its Content-Type. Raises UnsupportedBodyError."""
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("multipart/form-data"):
         raise UnsupportedBodyError(
             f"Content-Type is {content_type[:100] or 'missing'!r}; send multipart/form-data with parts named files,"
             f" or an array (N, 28, 28) uint8 as {NPY_TYPES[0]}"
         )
-    form = multipart.parts(await request.body(), content_type, request.app.state.settings.batch_rows)
-    files = [part.content for part in form if part.name == b"files" and part.is_file]
-    if not files:
+    return await request.body(), content_type
+
+
+def files(body: bytes, content_type: str, most_parts: int) -> list[bytes]:
+    """The files of a form's parts named `files`, in order. Raises UploadPartsError or TooLargeError."""
+    found = [part.content for part in multipart.parts(body, content_type, most_parts) if part.name == b"files" and part.is_file]
+    if not found:
         raise UploadPartsError("the form has no file in a part named 'files'; send one or more")
-    return files
+    return found
 
 
 def parse_npy(content: bytes, most_rows: int) -> NDArray[np.uint8]:

@@ -48,7 +48,7 @@ def unpack(content: bytes, encoding: str, most_bytes: int) -> bytes:
                 unpacked += unpacker.decompress(piece, _SLICE_BYTES)
                 piece = unpacker.unconsumed_tail
                 if len(unpacked) > most_bytes:
-                    raise TooLargeError(f"the body unpacks to more than {most_bytes} bytes; send fewer pictures")
+                    raise TooLargeError(f"the body unpacks to more than the {most_bytes} bytes that it may have; send less")
     except zlib.error as error:
         raise InferenceError(f"the body is not {encoding}, as its Content-Encoding says ({error})") from error
     unpacked += unpacker.flush()

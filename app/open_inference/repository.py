@@ -1,6 +1,7 @@
 """The protocol's model repository: the versions that there are, and which one a client asks to have loaded."""
 
 import json
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,9 +46,10 @@ def wanted_version(document: dict[str, Any]) -> int | None:
         found = _policy_version(parameters["config"])
     if found is None:
         return None
-    if isinstance(found, bool) or not str(found).isascii() or not str(found).isdigit() or not 0 < int(str(found)[:11]) < 2**31:
+    digits = str(found).lstrip("0")
+    if isinstance(found, bool) or not re.fullmatch(r"[1-9][0-9]{0,9}", digits) or int(digits) >= 2**31:
         raise InferenceError(f"the version to load is {str(found)[:50]!r}; it must be a whole number from 1")
-    return int(found)
+    return int(digits)
 
 
 def _policy_version(config: Any) -> Any:

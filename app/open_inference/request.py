@@ -15,6 +15,7 @@ from model_core.network import PIXELS
 
 T = TypeVar("T")
 
+SLICE = 2**16  # numbers that are converted in one go, during which no other thread runs
 DATATYPES: dict[str, np.dtype[Any]] = {
     **{f"UINT{8 * size}": np.dtype(f"<u{size}") for size in (1, 2, 4, 8)},
     **{f"INT{8 * size}": np.dtype(f"<i{size}") for size in (1, 2, 4, 8)},
@@ -133,17 +134,23 @@ def _from_list(data: list[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) ->
             level = list(itertools.chain.from_iterable(level))
     if len(level) != shape[0] * PIXELS:
         raise InferenceError(f"input '{INPUT}' got {len(level)} values for shape {list(shape)}, which holds {shape[0] * PIXELS}")
-    if not set(map(type, level)) <= {int, float}:
-        raise InferenceError(f"the data of input '{INPUT}' has values that are no numbers")
-    try:
-        values = np.array(level, np.float64)
-    except OverflowError as error:
-        raise InferenceError(f"the data of input '{INPUT}' has numbers beyond all bounds") from error
+    values = np.empty(len(level), np.float64)
+    for start in range(0, len(level), SLICE):
+        values[start : start + SLICE] = _as_floats(level[start : start + SLICE])
     if dtype.kind == "f":
         return _judged(values)
     if not (values == np.floor(values)).all():
         raise InferenceError(f"the data of input '{INPUT}' has fractions, which its datatype cannot hold; FP32 can")
     return _judged(values).astype(np.uint8)
+
+
+def _as_floats(numbers: list[Any]) -> NDArray[np.float64]:
+    if not set(map(type, numbers)) <= {int, float}:
+        raise InferenceError(f"the data of input '{INPUT}' has values that are no numbers")
+    try:
+        return np.array(numbers, np.float64)
+    except OverflowError as error:
+        raise InferenceError(f"the data of input '{INPUT}' has numbers beyond all bounds") from error
 
 
 def _judged(values: NDArray[Any]) -> Pixels:

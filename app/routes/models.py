@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from app import quota
 from app.dependencies import SettingsDep, StoreDep
@@ -23,6 +24,15 @@ ARTIFACT_BODY = {
     "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 }
 PromoteQuery = Annotated[Promote, Query(description="whether the model is to serve: if it is at least as good, always, or never")]
+
+
+class _VersionConvertor(IntegerConvertor):
+    """The digits of a version in a path: of thousands Python makes no number."""
+
+    regex = "[0-9]{1,10}"
+
+
+register_url_convertor("version", _VersionConvertor())
 VersionPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -66,7 +76,7 @@ async def upload(
     return added
 
 
-@router.delete("/{version:int}", status_code=204, responses={409: {"model": Problem}})
+@router.delete("/{version:version}", status_code=204, responses={409: {"model": Problem}})
 def delete(version: VersionPath, store: StoreDep) -> None:
     """Remove a version that does not serve."""
     with store.write() as db:
@@ -76,14 +86,14 @@ def delete(version: VersionPath, store: StoreDep) -> None:
         models.remove(db, version)
 
 
-@router.get("/{version:int}")
+@router.get("/{version:version}")
 def show(version: VersionPath, store: StoreDep) -> VersionDetail:
     """One version with its card."""
     with store.read() as db:
         return _detail(db, version)
 
 
-@router.get("/{version:int}/card.md", response_class=Response, responses={200: {"content": {"text/markdown": {}}}})
+@router.get("/{version:version}/card.md", response_class=Response, responses={200: {"content": {"text/markdown": {}}}})
 def show_card(version: VersionPath, store: StoreDep) -> Response:
     """The model card as Markdown."""
     with store.read() as db:
@@ -91,7 +101,7 @@ def show_card(version: VersionPath, store: StoreDep) -> Response:
     return Response(card.to_markdown(row.card, row.sha256), media_type="text/markdown; charset=utf-8")
 
 
-@router.get("/{version:int}/weights.npz", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
+@router.get("/{version:version}/weights.npz", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
 def download(version: VersionPath, store: StoreDep) -> Response:
     """The weights file, for `model_core.load`."""
     with store.read() as db:

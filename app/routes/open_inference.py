@@ -134,7 +134,7 @@ async def infer(request: Request, predictor: PredictorDep) -> Response:
 async def run_inference(request: Request, predictor: Predictor, version: str | None = None) -> Response:
     """One inference, from the body's bytes to the answer's; the large ones are read and written off the event loop."""
     content, settings = await request.body(), request.app.state.settings
-    if len(content) <= LARGE_BYTES:
+    if len(content) <= LARGE_BYTES and "content-encoding" not in request.headers:  # a packed one may be large
         asked = _parse(content, request.headers, settings)
     else:
         asked = await predictor.in_thread(_parse, content, request.headers, settings)
@@ -194,5 +194,5 @@ async def unload(version: VersionDep) -> None:
 async def _document(request: Request) -> dict[str, Any]:
     """The JSON object in a body, which may be left out; its Content-Type says nothing, for clients send none."""
     settings: Settings = request.app.state.settings
-    content = body.unpack(await request.body(), request.headers.get("content-encoding", ""), settings.batch_bytes)
+    content = body.unpack(await request.body(), request.headers.get("content-encoding", ""), settings.body_bytes)
     return body.parse_object(content) if content.strip() else {}

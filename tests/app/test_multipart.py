@@ -1,7 +1,9 @@
 """The reader of forms finds what Starlette finds, and refuses what is none."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import httpx2
 import pytest
@@ -9,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartParser
+from starlette.testclient import TestClient
 
 from app import multipart
 from app.errors import TooLargeError, UploadPartsError
+from tests.support.pictures import encode, grey
 
 # Bytes that look like the delimiter, like its beginning, and like line ends, in any order.
 near_delimiters = st.lists(st.sampled_from([b"\r\n", b"--", b"B", b"--B", b"\r\n--B", b"\r\n--Bx", b"-", b"\r", b"\n", b"\0"])).map(
@@ -102,7 +106,50 @@ def test_a_boundary_is_found_however_it_is_written(content_type: str) -> None:
     assert [bytes(part.content) for part in multipart.parts(body, content_type, 1)] == [b"1"]
 
 
+@pytest.mark.parametrize("unit", [b";", b'";', b"a=b;"])
+def test_a_disposition_of_very_many_parameters_is_refused_before_it_is_taken_apart(unit: bytes) -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="a"; filename="' + unit * 900 + b'"\r\n\r\n1\r\n--B--'
+    with pytest.raises(UploadPartsError, match="parameters"):
+        multipart.parts(body, TYPE, 2)
+
+
+def test_a_content_type_of_very_many_parameters_is_refused_before_it_is_taken_apart() -> None:
+    with pytest.raises(UploadPartsError, match="parameters"):
+        multipart.parts(b"--B--", TYPE + ";" * 60_000, 2)
+
+
+def test_a_file_name_may_be_long_and_have_semicolons() -> None:
+    name = b"a;b" * 10 + b"c" * 2000
+    body = b'--B\r\nContent-Disposition: form-data; name="a"; filename="' + name + b'"\r\n\r\n1\r\n--B--'
+    assert by_us(body) == by_starlette(body) == [(b"a", True, b"1")]
+
+
 def test_more_parts_than_are_wanted_are_refused() -> None:
     body = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 3 + b"--B--"
     with pytest.raises(TooLargeError, match="more parts than the 2"):
         multipart.parts(body, TYPE, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "padding", "expected"),
+    [
+        ("/predict", 0, "the event loop's"),
+        ("/predict", 2**15, "inference"),
+        ("/predict?prepare=photo", 2**15, "photo"),
+        ("/predict/batch", 0, "inference"),
+    ],
+)
+def test_a_large_form_is_taken_apart_off_the_event_loop(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str, padding: int, expected: str
+) -> None:
+    parts, threads = multipart.parts, []
+
+    def noted(*arguments: Any) -> list[multipart.Part]:
+        threads.append(threading.current_thread().name.rpartition("_")[0])
+        return parts(*arguments)
+
+    monkeypatch.setattr(multipart, "parts", noted)
+    name = "files" if "batch" in path else "file"
+    answer = client.post(path, files={name: ("a.png", encode(grey()))}, data={"note": "x" * padding})
+    assert answer.status_code == 200
+    assert [name if name in ("inference", "photo") else "the event loop's" for name in threads] == [expected]

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import json
 import struct
+import threading
 import zlib
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from app.open_inference import body
 from app.open_inference.request import DATATYPES
 from app.settings import Settings
 from model_core import network
@@ -71,6 +73,12 @@ def test_any_content_type_or_none_is_read(client: TestClient, content_type: str 
 def test_data_comes_flat_or_nested_as_its_shape(client: TestClient, data: Any, shape: list[int]) -> None:
     nested = np.reshape(FLAT, shape).tolist() if data is NESTED else data
     assert_answers(infer(client, document(data=nested, shape=shape)))
+
+
+def test_many_pictures_come_as_one_list_of_numbers(client: TestClient) -> None:
+    images = tiny.test_images().images
+    (output,) = infer(client, document(data=images.ravel().tolist(), shape=[len(images), 784])).json()["outputs"]
+    np.testing.assert_allclose(np.reshape(output["data"], output["shape"]), tiny.model().predict_proba(images), atol=1e-5)
 
 
 @pytest.mark.parametrize("datatype", DATATYPES)
@@ -148,6 +156,26 @@ def test_packed_bodies_are_read(client: TestClient, encoding: str) -> None:
     assert_answers(infer(client, packed, Content_Encoding=encoding))
 
 
+def test_a_packed_body_is_unpacked_off_the_event_loop(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpack, threads = body.unpack, []
+
+    def noted(*arguments: Any) -> bytes:
+        threads.append(threading.current_thread().name)
+        return unpack(*arguments)
+
+    monkeypatch.setattr(body, "unpack", noted)
+    assert_answers(infer(client, gzip.compress(json.dumps(document()).encode()), Content_Encoding="gzip"))
+    assert [name.rpartition("_")[0] for name in threads] == ["inference"]
+
+
+@pytest.mark.parametrize("path", ["/v2/repository/index", "/v2/repository/models/fashion-mnist/load"])
+def test_a_repository_request_unpacks_to_no_more_than_a_plain_one_may_have(client: TestClient, path: str) -> None:
+    most = Settings.body_bytes
+    for size, status in ((most, 200), (most + 1, 413)):
+        answer = client.post(path, content=gzip.compress(b" " * size), headers={"Content-Encoding": "gzip"})
+        assert answer.status_code == status
+
+
 BOMB = gzip.compress(b"\0" * 70 * 2**20)
 BAD: dict[str, tuple[Any, dict[str, str], int, str]] = {
     "empty": (b"", {}, 400, "parse"),
@@ -194,6 +222,7 @@ BAD: dict[str, tuple[Any, dict[str, str], int, str]] = {
     "flat and nested mixed": (document(data=[1, *([[1] * 28] * 27), *([1] * 27)] * 15, shape=[1, 784]), {}, 400, "values"),
     "a ragged row": (document(data=[[[[0] * 28] * 27 + [[0] * 27]]]), {}, 400, "nested"),
     "text for numbers": (document(data=["1"] * 784), {}, 400, "no numbers"),
+    "text behind many numbers": (document(shape=[100, 784], data=[0] * 78_399 + ["1"]), {}, 400, "no numbers"),
     "truths for numbers": (document(data=[True] * 784), {}, 400, "no numbers"),
     "nothing for numbers": (document(data=[None] * 784), {}, 400, "no numbers"),
     "objects for numbers": (document(data=[{}] * 784), {}, 400, "no numbers"),
@@ -369,6 +398,18 @@ def test_load_activates_the_version_that_it_names(own_client: TestClient, settin
         ({"version": 9}, 404, "no version 9"),
         ({"version": True}, 400, "whole number"),
         ({"version": "9" * 5000}, 400, "whole number"),
+        ({"version": "0" * 10 + "1" + "9" * 20}, 400, "whole number"),
+        ({"version": "0" * 10 + "9" * 5000}, 400, "whole number"),
+        ({"version": 10**4000}, 400, "whole number"),
+        ({"version": 2**31}, 400, "whole number"),
+        ({"version": 0}, 400, "whole number"),
+        ({"version": "0" * 5000}, 400, "whole number"),
+        ({"version": "0" * 5000 + "9"}, 404, "no version 9"),
+        ({"version": "1\n"}, 400, "whole number"),
+        ({"version": "\u0661"}, 400, "whole number"),
+        ({"version": 1.0}, 400, "whole number"),
+        ({"config": '{"version_policy": {"specific": {"versions": [' + "9" * 5000 + "]}}}"}, 400, "must be JSON"),
+        ({"config": '{"version_policy": {"specific": {"versions": ["' + "0" * 10 + "1" + "9" * 20 + '"]}}}'}, 400, "whole number"),
         ({"version": [1]}, 400, "whole number"),
         ({"config": "{"}, 400, "must be JSON"),
         ({"config": '{"version_policy": {"specific": {"versions": [1, 2]}}}'}, 400, "must be JSON"),
@@ -376,7 +417,7 @@ def test_load_activates_the_version_that_it_names(own_client: TestClient, settin
         ({"file:1/model.npz": "AAAA"}, 400, "POST /models"),
         ([], 400, "'parameters'"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_a_load_that_names_nothing_that_is_there_is_refused(client: TestClient, parameters: Any, status: int, words: str) -> None:
     assert_refused(client.post("/v2/repository/models/fashion-mnist/load", json={"parameters": parameters}), status, words)

@@ -1,5 +1,6 @@
 """Photographs become pictures like the dataset's, step by step, and keep what they show."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from examples import draw
 from model_core.data import CLASSES
 from tests.app.test_images import all_files, flipped
 from tests.support import garments, photos
+from tests.support.attacks import exif_of
 from tests.support.garments import EXAMPLES
 from tests.support.pictures import encode, grey, png_claiming
 
@@ -94,6 +96,30 @@ def test_a_picture_is_turned_as_its_exif_data_says() -> None:
         np.testing.assert_array_equal(np.asarray(turned), upright)
         assert was
     assert not photo.orient(Image.fromarray(upright))[1]
+
+
+@pytest.mark.parametrize("orientation", [0, 1, 9, 65535])
+def test_a_picture_with_no_orientation_that_there_is_stays_as_it_is(orientation: int) -> None:
+    exif = exif_of((0x0112, 3, 1, orientation.to_bytes(4, "little")))
+    assert not photo.orient(images.open_picture(encode(grey(), "JPEG", exif=exif)))[1]
+
+
+def test_a_picture_is_turned_whatever_else_its_exif_data_says() -> None:
+    upright = photos.photograph("bag", side=160)
+    maker = (0x010F, 11, 1, struct.pack("<f", 1.5))  # a number, where a name is due
+    stored, _ = photos.turned(upright, 6)
+    turned, was = photo.orient(images.open_picture(encode(stored, exif=exif_of((0x0112, 3, 1, b"\6\0\0\0"), maker))))
+    np.testing.assert_array_equal(np.asarray(turned), upright)
+    assert was
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
+def test_exif_data_that_cannot_be_read_counts_as_none() -> None:
+    plain = photo.prepare(encode(grey(height=60, width=40), "JPEG"))
+    for exif in (b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0", b"Exif\0\0II+\0\x08\0\0\0"):
+        found = photo.prepare(encode(grey(height=60, width=40), "JPEG", exif=exif))
+        np.testing.assert_array_equal(found.pixels, plain.pixels)
+        assert found.steps == plain.steps
 
 
 @pytest.mark.parametrize(("size", "shrunk"), [((400, 200), (28, 14)), ((30, 300), (3, 28)), ((1000, 2), (28, 1)), ((7, 14), (14, 28))])

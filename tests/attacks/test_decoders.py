@@ -16,7 +16,7 @@ from app.open_inference import body, request
 from model_core import artifact
 from model_core.errors import ArtifactFormatError
 from tests.support.archives import members, npy_header, pack, small_model
-from tests.support.attacks import chunk
+from tests.support.attacks import chunk, exif_of
 from tests.support.pictures import encode, grey
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
@@ -30,6 +30,13 @@ JSON = st.recursive(
 )
 CHUNKS = st.tuples(
     st.sampled_from([b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"iCCP", b"zTXt", b"iTXt", b"acTL", b"fcTL", b"eXIf"]), st.binary(max_size=40)
+)
+# Tag, type, count and value of what stands in EXIF data beside the orientation; some tags lead to directories of their own.
+ENTRIES = st.tuples(
+    st.sampled_from([0x10F, 0x111, 0x117, 0x11A, 0x132, 0x14A, 0x201, 0x202, 0x8769, 0x8825, 0x927C, 0xA005]) | st.integers(0, 2**16 - 1),
+    st.integers(0, 16),
+    st.sampled_from([0, 1, 2, 4, 100, 2**32 - 1]),
+    st.sampled_from([bytes(4), b"\1\0\0\0", b"\x08\0\0\0", b"\0\0\xc0\x3f", b"\xff" * 4]) | st.binary(min_size=4, max_size=4),
 )
 SHAPES = st.lists(st.integers(-2, 10**20), max_size=4).map(lambda sizes: f"({', '.join(map(str, sizes))})")
 TENSOR = st.fixed_dictionaries(
@@ -78,6 +85,14 @@ def test_pictures_of_any_mode_size_and_orientation(mode: str, width: int, height
     image = Image.new(mode, (width, height))
     with contextlib.suppress(OSError):  # PNG does not know them all
         assert_read_or_refused(encode(image, "PNG", exif=exif))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
+@FEW
+@given(st.sampled_from(["JPEG", "PNG", "WEBP"]), st.lists(ENTRIES, max_size=6))
+def test_photographs_with_any_exif_data_are_read(format: str, entries: list[tuple[int, int, int, bytes]]) -> None:  # noqa: A002
+    exif = exif_of((0x112, 3, 1, b"\6\0\0\0"), *entries)
+    assert photo.prepare(encode(grey(height=60, width=40), format, exif=exif)).pixels.shape == (28, 28)
 
 
 @FEW

@@ -85,6 +85,14 @@ def test_a_batch_of_sixteen_thousand_bad_files_is_answered_file_by_file(unharmed
     assert unharmed.client.post("/predict/batch", content=too_many, headers={"Content-Type": TYPE}).status_code == 413
 
 
+@pytest.mark.parametrize("unit", [b'";', b";"])
+def test_file_names_of_semicolons_are_refused_at_the_first(unharmed: Target, unit: bytes) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="%d' + unit * (4000 // len(unit)) + b'"\r\n\r\nA\r\n'
+    content = b"".join(head % number for number in range(1500)) + b"--x--\r\n"
+    answer = unharmed.client.post("/predict/batch", content=content, headers={"Content-Type": TYPE})
+    assert (answer.status_code, answer.json()["code"]) == (422, "upload-parts")
+
+
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.soak)])
 def test_damaged_forms_are_read_or_refused(unharmed: Target, count: int) -> None:
     for content in mutants(part() + part(name=b"other") + b"--x--\r\n", count):

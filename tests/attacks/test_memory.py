@@ -45,6 +45,7 @@ def numbers(text: str) -> bytes:
 
 BODIES = {
     "a bomb of a gigabyte": (gzip.compress(b"\0" * 2**30, 1), {"Content-Encoding": "gzip"}, 413),
+    "16 MiB of JSON in 16 KiB": (gzip.compress(numbers("0,")), {"Content-Encoding": "gzip"}, 400),
     "many empty lists": (numbers("[],"), {}, 413),
     "many empty objects": (numbers("{},"), {}, 413),
     "many numbers": (numbers("0.5,"), {}, 400),

@@ -106,6 +106,7 @@ def test_what_is_no_number_names_no_version_and_no_job(unharmed: Target, method:
         "-1",
         "1e9",
         "99999999999999999999",
+        "9" * 5000,
         "1'--",
         "1;DROP TABLE models",
         "%27%20OR%201=1",

@@ -14,6 +14,7 @@ from tests.support.attacks import (
     Target,
     bmp_claiming,
     chunk,
+    exif_of,
     gif_claiming,
     gif_of,
     jpeg_claiming,
@@ -59,6 +60,7 @@ PADDED: dict[str, Callable[[], bytes]] = {
     ),
     "JPEG with 260,000 segments": lambda: encode(grey(), "JPEG")[:2] + b"\xff\xfe\x00\x02" * 260_000 + encode(grey(), "JPEG")[2:],
     "JPEG with a mebibyte of fill bytes": lambda: encode(grey(), "JPEG")[:2] + b"\xff" * 1_040_000 + encode(grey(), "JPEG")[2:],
+    "JPEG with a mebibyte of fill bytes in its scan": lambda: encode(grey(), "JPEG")[:-2] + b"\xff" * 1_040_000 + b"\0\xff\xd9",
     "WebP with 130,000 chunks": lambda: _riff(encode(grey(), "WEBP")[8:] + b"XXXX\0\0\0\0" * 130_000),
 }
 # What a photograph may be, and no more: the largest pictures that are let in.
@@ -113,6 +115,28 @@ def test_the_largest_photographs_are_read_in_bounded_memory(unharmed: Target, na
     assert status == 200
     assert seconds < 2 * LONGEST_SECONDS
     assert unharmed.peak_bytes() < 900 * MEBIBYTE
+
+
+ORIENTATION = (0x112, 3, 1, b"\6\0\0\0")
+ODD_EXIF: dict[str, bytes] = {
+    "a number for the maker's name": exif_of(ORIENTATION, (0x10F, 11, 1, b"\0\0\xc0\x3f")),
+    "a name for the resolution": exif_of(ORIENTATION, (0x11A, 2, 4, b"abc\0")),
+    "a directory at its own place": exif_of(ORIENTATION, (0x8769, 4, 1, b"\x08\0\0\0")),
+    "a directory beyond its end": exif_of(ORIENTATION, (0x8825, 4, 1, b"\xff\xff\xff\xff")),
+    "a directory at no number": exif_of(ORIENTATION, (0x8769, 7, 4, b"\xff\xff\xff\xff")),
+    "values beyond its end": exif_of(ORIENTATION, (0x132, 2, 2**32 - 1, b"\xff\xff\xff\xff")),
+    "an orientation in words": exif_of((0x112, 2, 4, b"six\0")),
+    "four orientations": exif_of((0x112, 1, 4, b"\6\6\6\6")),
+    "no directory": b"Exif\0\0II*\0\xff\xff\xff\xff",
+    "nothing": b"Exif\0\0",
+}
+
+
+@pytest.mark.parametrize("name", ODD_EXIF)
+def test_a_photograph_with_odd_exif_data_is_read_and_the_log_is_silent_of_it(unharmed: Target, name: str) -> None:
+    for format in ("JPEG", "PNG", "WEBP"):  # noqa: A001
+        content = encode(grey(height=60, width=40), format, exif=ODD_EXIF[name])
+        assert post(unharmed, content, **PHOTO)[0] == 200
 
 
 POLYGLOTS: dict[str, tuple[bytes, tuple[int, ...]]] = {

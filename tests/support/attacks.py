@@ -38,6 +38,7 @@ class Target:
         fresh = self.fresh_log()
         assert "Traceback" not in fresh, fresh[max(0, fresh.find("Traceback") - 300) :][:6000]
         assert '"status": 500' not in fresh, fresh[max(0, fresh.find("Traceback") - 300) :][:6000]
+        assert "Warning: " not in fresh, fresh[:6000]  # of a library's, as plain text
         assert TOKEN not in fresh
 
     def fresh_log(self) -> str:
@@ -119,6 +120,12 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 def with_chunk(png: bytes, more: bytes) -> bytes:
     """A PNG with something more behind its header."""
     return png[:33] + more + png[33:]
+
+
+def exif_of(*entries: tuple[int, int, int, bytes]) -> bytes:
+    """EXIF data of such entries, whatever they say: tag, type, count, four bytes of value or of the offset where it stands."""
+    packed = b"".join(struct.pack("<HHI4s", *entry) for entry in sorted(entries))
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(4)
 
 
 def scan_bomb(side: int, most_bytes: int) -> bytes:
