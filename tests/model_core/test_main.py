@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from model_core import artifact, checkpoint, data, download, training
 from model_core.network import Parameters
 from model_core.recipe import FIELDS, Recipe
 from tests.support import tiny
+from tests.support.commands import Run, refusal
 from tests.support.source import Source
 
 RECIPE = tiny.RECIPE
@@ -33,49 +33,6 @@ def options(recipe: Recipe) -> list[str]:
     values = {**recipe.as_record(), "hidden": ",".join(map(str, recipe.hidden))}
     preset = values.pop("name")
     return ["--recipe", preset, *itertools.chain.from_iterable((f"--{name.replace('_', '-')}", str(values[name])) for name in values)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a command ended and what it printed."""
-
-    code: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_folder: Path) -> Run:
-    """Run a command on the tiny dataset."""
-    monkeypatch.setenv("ROOKIE_DATA_DIR", str(tiny_folder))
-
-    def command(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["model_core", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        return Outcome(ended.value.code, *capsys.readouterr())
-
-    return command
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """A trained model's file."""
-    path = tmp_path / "model.npz"
-    artifact.save(tiny.model(), path)
-    return path
-
-
-def refusal(outcome: Outcome) -> str:
-    """The one line that a refused command prints."""
-    assert outcome.code == 1
-    assert outcome.out == ""
-    (line,) = outcome.err.splitlines()
-    assert line.startswith("Error: ")
-    return line
 
 
 def assert_same_weights(one: Parameters, other: Parameters) -> None:
