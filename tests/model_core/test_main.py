@@ -126,6 +126,20 @@ def test_a_folder_is_refused_as_a_weights_file_before_anything_is_trained(run: R
     assert "cannot be read" in refusal(run("card", tmp_path))
 
 
+@pytest.mark.parametrize(
+    "place", ["/proc/nowhere/model.npz", "{folder}/file/model.npz", "{folder}/taken/model.npz", "{folder}/" + "x" * 250]
+)
+def test_what_cannot_be_written_is_said_before_anything_is_trained(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / "model.npz.checkpoint").mkdir(parents=True)
+    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("it trains"))
+    out = Path(place.format(folder=tmp_path))
+    assert str(out.parent) in refusal(run("train", "--out", out, *options(RECIPE)))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "model.npz.checkpoint", "taken"]
+
+
 def test_evaluate_prints_accuracy_and_each_class(run: Run, weights: Path) -> None:
     outcome = run("evaluate", weights)
     assert f"accuracy {tiny.model().card['metrics']['test_accuracy']:.2%} on 100 images" in outcome.out
@@ -263,6 +277,30 @@ def test_ctrl_c_while_an_epoch_is_being_recorded_keeps_the_one_before_it(run: Ru
     assert "Interrupted after epoch 2." in outcome.err
     assert len(artifact.load(out).card["history"]) == 2
     assert checkpoint.from_bytes((tmp_path / "model.npz.checkpoint").read_bytes(), "")[1].epoch == 2
+
+
+def test_ctrl_c_keeps_the_best_weights_where_no_checkpoint_can_be_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(recipe: Recipe, state: training.State) -> bytes:
+        if state.epoch == 3:
+            raise KeyboardInterrupt
+        return recorded(recipe, state)
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".checkpoint":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, content)
+
+    recorded, write = checkpoint.to_bytes, artifact.write_atomically
+    monkeypatch.setattr(checkpoint, "to_bytes", interrupted)
+    monkeypatch.setattr(artifact, "write_atomically", full)
+    out = tmp_path / "model.npz"
+    outcome = run("train", "--out", out, *options(RECIPE))
+    assert outcome.code == 130
+    assert "No checkpoint was written" in outcome.err
+    assert "--resume" not in outcome.err
+    assert len(artifact.load(out).card["history"]) == 2
 
 
 def test_a_run_that_diverges_keeps_the_best_weights_of_before(run: Run, tmp_path: Path) -> None:
