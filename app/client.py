@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 TIMEOUT_SECONDS = 60.0  # longer than the heartbeat of an event stream
@@ -36,11 +36,8 @@ class Client:
     """One service. Every call is a request of its own; all raise ClientError."""
 
     def __init__(self, address: str = DEFAULT_ADDRESS, token: str | None = None) -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ClientError(f"{address!r} is no address of a service; it looks like {DEFAULT_ADDRESS}")
-        self._address, self._parts = address, parts
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._address, self._parts = address, _parts(address)
+        self._headers = {"Authorization": f"Bearer {_sendable(token)}"} if token else {}
 
     def predict(self, picture: bytes) -> dict[str, Any]:
         """Classify one picture, a file's bytes."""
@@ -113,7 +110,9 @@ class Client:
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """An answer of the service that is no refusal."""
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT_SECONDS)
+        # Without a number http.client would look for one in the host, and an IPv6 address is full of colons.
+        port = kind.default_port if self._parts.port is None else self._parts.port
+        connection = kind(self._parts.hostname or "", port, timeout=TIMEOUT_SECONDS)
         try:
             connection.request(method, self._parts.path.rstrip("/") + path, body, {**self._headers, **(headers or {})})
             response = connection.getresponse()
@@ -125,6 +124,27 @@ class Client:
             raise ClientError(f"{self._address} cannot be reached ({error}); is the service running? make serve") from error
         connection.close()
         raise ClientError(problem, response.status)
+
+
+def _parts(address: str) -> SplitResult:
+    """The address, taken apart. Raises ClientError where no service can have it."""
+    try:
+        parts = urlsplit(address)
+        host, _, _ = (parts.hostname or "").encode("idna"), parts.path.encode("ascii"), parts.port  # each refuses with a ValueError
+    except ValueError:
+        host = b""
+    if not host or parts.scheme not in ("http", "https") or not address.isprintable() or " " in address:
+        raise ClientError(f"{address!r} is no address of a service; it looks like {DEFAULT_ADDRESS}")
+    return parts
+
+
+def _sendable(token: str) -> str:
+    """The token, if a header can carry it; what http.client says of one that it cannot would show it."""
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ClientError(
+            "the token has signs that none can have: spaces, line breaks or letters beyond ASCII; see --token and ROOKIE_TOKEN"
+        )
+    return token
 
 
 def _detail(body: bytes, reason: str) -> str:

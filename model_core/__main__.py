@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import model_core
-from model_core import artifact, card, card_format, checkpoint, console, data, download, experiments, training
+from model_core import artifact, card, checkpoint, console, data, download, experiments, training
 from model_core.errors import ArtifactMissingError, DivergenceError, RecipeError, RookieError
 from model_core.recipe import FIELDS, PRESETS, Recipe
 from model_core.training import State
@@ -77,12 +77,16 @@ def train(
         run = Recipe.preset(recipe or "quick", **given).seeded(secrets.randbits(32))
         state = State.fresh(run)
     folder = data.data_dir(os.environ)
-    state, ended_by = _run(run, state, data.load_training(folder), checkpoint_path)
+    images = data.load_training(folder)
+    for path in (out, checkpoint_path):
+        artifact.insist_on_writable(path)
+    state, ended_by = _run(run, state, images, checkpoint_path)
     if state.epoch:
         _write(run, state, folder, out)
     if isinstance(ended_by, KeyboardInterrupt):
         if state.epoch:
-            console.err.print(f"Interrupted after epoch {state.epoch}. Go on with: python -m model_core train --out {out} --resume")
+            way_on = f" Go on with: python -m model_core train --out {out} --resume" if checkpoint_path.exists() else ""
+            console.err.print(f"Interrupted after epoch {state.epoch}.{way_on}")
         sys.exit(INTERRUPTED)
     checkpoint_path.unlink(missing_ok=True)
     if ended_by:
@@ -103,7 +107,7 @@ def _run(
                 saved_at = time.monotonic()
     except (KeyboardInterrupt, DivergenceError) as early:
         if isinstance(early, KeyboardInterrupt):
-            artifact.write_atomically(checkpoint_path, snapshot)
+            _write_checkpoint(checkpoint_path, snapshot)
         return checkpoint.from_bytes(snapshot, str(checkpoint_path))[1], early  # `state` itself may be within an epoch
     return state, None
 
@@ -159,9 +163,7 @@ def evaluate(
 def recard(path: _ARTIFACT) -> None:
     """Measure a weights file anew and write the figures into its card. The weights stay as they are."""
     folder = data.data_dir(os.environ)
-    model = artifact.load(path)
-    card_format.check(model.card, str(path))
-    measured = card.rescored(model, data.load_training(folder), data.load_test(folder))
+    measured = card.rescored(card.load(path), data.load_training(folder), data.load_test(folder))
     digest = artifact.save(measured, path)
     console.out.print(f"{path}: test {measured.card['metrics']['test_accuracy']:.2%}, sha256 {digest}")
 
@@ -169,7 +171,7 @@ def recard(path: _ARTIFACT) -> None:
 @app.command("card")
 def show_card(path: _ARTIFACT) -> None:
     """Print a weights file's model card as Markdown."""
-    print(card.to_markdown(artifact.load(path).card, artifact.sha256(artifact.read_bytes(path))), end="")
+    print(card.to_markdown(card.load(path).card, artifact.sha256(artifact.read_bytes(path))), end="")
 
 
 def _sizes(text: str) -> list[int]:

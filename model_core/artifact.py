@@ -3,6 +3,7 @@
 Nothing in the file is trusted: names, shapes, dtypes and sizes are checked before an array is read, nothing is ever unpickled.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -97,6 +98,15 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def insist_on_writable(path: Path) -> None:
+    """OSError where `write_atomically` could not write there; a file that is there stays as it is."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+        pass
 
 
 def to_bytes(model: Model) -> bytes:

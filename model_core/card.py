@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core import metrics, network
+from model_core import artifact, card_format, metrics, network
 from model_core.artifact import FORMAT, Model
 from model_core.data import CLASSES, LabelledImages, TrainingData
 from model_core.familiarity import Familiarity
@@ -34,6 +34,13 @@ class Evaluation:
     def per_class(self) -> dict[str, dict[str, Any]]:
         """Precision, recall and number of images of each class, by its name."""
         return {name: figures.as_record() for name, figures in zip(CLASSES, metrics.per_class(self.confusion), strict=True)}
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model in the file at `path`, its card checked as well. Raises ArtifactError."""
+    model = artifact.load(path)
+    card_format.check(model.card, str(path))
+    return model
 
 
 def evaluate(model: Model, test: LabelledImages) -> Evaluation:

@@ -1,4 +1,7 @@
-"""What a card must hold: a card from outside is data like any other, and whoever shows it relies on its fields."""
+"""What a card must hold: a card from outside is data like any other, and whoever shows it relies on its fields.
+
+The records of runs and searches are held to the same with `check_values` and `check_fields`.
+"""
 
 import json
 from collections.abc import Mapping
@@ -8,61 +11,66 @@ from model_core.data import CLASSES
 from model_core.errors import ArtifactFormatError, RecipeError
 from model_core.recipe import Recipe
 
-_TEXT, _WHOLE, _NUMBER = (str,), (int,), (int, float)
+Fields = Mapping[str, tuple[type, ...]]
+
+TEXT, WHOLE, NUMBER = (str,), (int,), (int, float)
 _LARGEST_NUMBER = 1e15
 _DEEPEST = 8  # objects and lists inside each other; a card of ours has 3
-_FIELDS: dict[str, tuple[type, ...]] = {
+_FIELDS: Fields = {
     "recipe": (dict,),
-    "seed": _WHOLE,
+    "seed": WHOLE,
     "data": (dict,),
     "metrics": (dict,),
-    "kept_epoch": _WHOLE,
+    "kept_epoch": WHOLE,
     "history": (list,),
-    "created": _TEXT,
-    "rookie_version": _TEXT,
+    "created": TEXT,
+    "rookie_version": TEXT,
     "environment": (dict,),
 }
-_METRICS: dict[str, tuple[type, ...]] = {
-    "validation_accuracy": _NUMBER,
-    "test_accuracy": _NUMBER,
-    "test_accuracy_batch_statistics": (*_NUMBER, type(None)),
-    "ece": _NUMBER,
+_METRICS: Fields = {
+    "validation_accuracy": NUMBER,
+    "test_accuracy": NUMBER,
+    "test_accuracy_batch_statistics": (*NUMBER, type(None)),
+    "ece": NUMBER,
     "per_class": (dict,),
 }
-_PER_CLASS = dict.fromkeys(("precision", "recall", "images"), _NUMBER)
+_PER_CLASS = dict.fromkeys(("precision", "recall", "images"), NUMBER)
 _LOSSES = ("train_loss", "train_penalty", "train_accuracy", "validation_loss", "validation_accuracy")
-_EPOCH = dict.fromkeys(("epoch", *_LOSSES, "learning_rate", "seconds"), _NUMBER)
+EPOCH: Fields = dict.fromkeys(("epoch", *_LOSSES, "learning_rate", "seconds"), NUMBER)
 
 
 def check(card: Mapping[str, Any], source: str) -> None:
     """ArtifactFormatError where a loaded card lacks a field, or holds something else in it; `source` names the file."""
     try:
-        _check_values(card, _DEEPEST)
+        check_values(card)
         json.dumps(card, ensure_ascii=False).encode()  # half a surrogate pair is text that nobody can write
-        _check(card, _FIELDS, "the card")
-        _check(card["metrics"], _METRICS, "metrics")
-        for name in CLASSES:
-            _check(card["metrics"]["per_class"].get(name), _PER_CLASS, f"per_class {name}")
+        check_fields(card, _FIELDS, "the card")
+        check_fields(card["metrics"], _METRICS, "metrics")
+        classes = card["metrics"]["per_class"]
+        for name in dict.fromkeys([*CLASSES, *classes]):
+            check_fields(classes.get(name), _PER_CLASS, f"per_class {name}")
+        if not card["history"]:
+            raise ValueError("a history without an epoch")
         for number, record in enumerate(card["history"], 1):
-            _check(record, _EPOCH, f"history {number}")
+            check_fields(record, EPOCH, f"history {number}")
         Recipe.from_record(card["recipe"])
     except (ValueError, RecipeError) as error:
         raise ArtifactFormatError(f"{source} has a card that cannot be used: {error}") from error
 
 
-def _check_values(value: Any, depth: int) -> None:
-    """No number and no nesting is such that a reader of JSON could stumble over it."""
+def check_values(value: Any, depth: int = _DEEPEST) -> None:
+    """ValueError where a number or the nesting is such that a reader of JSON could stumble over it."""
     if isinstance(value, (dict, list)):
         if not depth:
             raise ValueError("something nested too deep")
         for each in value.values() if isinstance(value, dict) else value:
-            _check_values(each, depth - 1)
-    elif isinstance(value, (int, float)) and abs(value) > _LARGEST_NUMBER:
-        raise ValueError("a number that is too large")
+            check_values(each, depth - 1)
+    elif isinstance(value, (int, float)) and not abs(value) <= _LARGEST_NUMBER:  # nor is NaN
+        raise ValueError("a number that is too large, or none")
 
 
-def _check(record: Any, fields: Mapping[str, tuple[type, ...]], where: str) -> None:
-    """Each field is there and of its type."""
+def check_fields(record: Any, fields: Fields, where: str) -> None:
+    """ValueError unless `record` is an object in which each field is there and of its type."""
     if not isinstance(record, dict):
         raise ValueError(f"{where} that is no object")
     for name, kinds in fields.items():

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from model_core import artifact, console, data, records, reproduction, search
+from model_core import artifact, card, console, data, records, reproduction, search
 from model_core.errors import RecipeError, RookieError
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -67,7 +67,7 @@ def write_report(
         raise RookieError(f"figures need matplotlib ({error}); install it: pip install 'rookie[report]'") from error
     folder = data.data_dir(os.environ)
     test = None if data.missing_files(folder) else data.load_test(folder)
-    written = report.write_report(artifact.load(path), out, test)
+    written = report.write_report(card.load(path), out, test)
     note = "" if test else f"; {folder} lacks the dataset, so no figure shows test images"
     console.out.print(f"{out}: {len(written)} files{note}")
 
@@ -78,7 +78,7 @@ def record_run(
 ) -> None:
     """Measure a weights file under stored and under batch statistics, and keep that with its history as a small JSON file."""
     folder = data.data_dir(os.environ)
-    run = records.record(artifact.load(path), data.load_training(folder), data.load_test(folder))
+    run = records.record(card.load(path), data.load_training(folder), data.load_test(folder))
     records.save(run, out)
     console.out.print(f"{out}: test {run.test:.2%} under stored statistics, {run.test_batch:.2%} under those of batches of 512")
 
@@ -111,7 +111,7 @@ def _grid(name: str) -> dict[str, Any]:
         return search.PAPER_GRID
     try:
         grid = json.loads(Path(name).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecipeError("grid", f"{name!r} is neither 'paper' nor a JSON file that can be read ({error})") from error
     if not isinstance(grid, dict):
         raise RecipeError("grid", f"{name} holds a {type(grid).__name__}, not an object")

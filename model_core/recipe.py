@@ -54,7 +54,7 @@ class Recipe:
     @classmethod
     def preset(cls, name: str, /, **changes: Any) -> "Recipe":
         """The preset of that name, with some fields changed."""
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             raise RecipeError("recipe", f"{name!r} is not one of {', '.join(PRESETS)}")
         unknown = sorted(changes.keys() - FIELDS.keys())
         if unknown:

@@ -6,14 +6,28 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from model_core.artifact import Model, write_atomically
 from model_core.card import batch_statistics_accuracy, evaluate
+from model_core.card_format import EPOCH, NUMBER, WHOLE, Fields, check_fields, check_values
 from model_core.data import LabelledImages, TrainingData
+from model_core.errors import RecipeError, RookieError
 from model_core.preprocess import Standardizer
 from model_core.recipe import Recipe
 
 _ROUND = {"learning_rate": 8, "seconds": 2}  # digits after the point; 5 for the other columns of a history
+
+_FIELDS: Fields = {
+    "recipe": (dict,),
+    "kept_epoch": WHOLE,
+    **dict.fromkeys(("validation", "validation_batch", "test", "test_batch"), NUMBER),
+    "history": (dict,),
+}
+
+
+class RecordError(RookieError):
+    """A file is no record of a whole run."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,7 @@ def record(model: Model, data: TrainingData, test: LabelledImages) -> Record:
         batch_statistics_accuracy(model, validation, scale),
         evaluate(model, test).accuracy,
         batch_statistics_accuracy(model, test, scale),
-        {name: [round(epoch[name], _ROUND.get(name, 5)) for epoch in history] for name in history[0]},
+        {name: [round(epoch[name], _ROUND.get(name, 5)) for epoch in history] for name in EPOCH},
     )
 
 
@@ -55,6 +69,27 @@ def save(run: Record, path: Path) -> None:
 
 
 def load_all(folder: Path) -> list[Record]:
-    """Every record in a folder, by file name."""
-    contents = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    return [Record(**{**content, "recipe": Recipe.from_record(content["recipe"])}) for content in contents]
+    """Every record in a folder, by file name. Raises RecordError where a file is none."""
+    return [_load(path) for path in sorted(folder.glob("*.json"))]
+
+
+def _load(path: Path) -> Record:
+    try:
+        content = json.loads(path.read_text())
+        check_values(content)
+        check_fields(content, _FIELDS, "the record")
+        recipe = Recipe.from_record(content["recipe"])
+        _check_history(content["history"], recipe.epochs)
+    except (ValueError, RecursionError, RecipeError) as error:
+        raise RecordError(
+            f"{path} is no record of a whole run ({error}); take it away, or write it anew: python -m model_core record"
+        ) from error
+    return Record(**{**{name: content[name] for name in _FIELDS}, "recipe": recipe})
+
+
+def _check_history(history: dict[str, Any], epochs: int) -> None:
+    """ValueError unless each column has a number for each epoch: the page looks at the last one."""
+    for name in EPOCH:
+        values = history.get(name)
+        if not isinstance(values, list) or len(values) != epochs or not all(type(value) in NUMBER for value in values):
+            raise ValueError(f"{name} in its history is not {epochs} numbers, one for each epoch")

@@ -130,7 +130,10 @@ def effective_maps(model: Model, scored: Evaluation, test: LabelledImages) -> Fi
     """For the first rightly labelled image of each class: the image, and the exact weights that its class's logit puts on its pixels."""
     figure, panels = _panels(4, 5, (8, 7.2))
     for k, name in enumerate(CLASSES):
-        index = int(np.flatnonzero((test.labels == k) & (scored.predicted == k))[0])
+        right = np.flatnonzero((test.labels == k) & (scored.predicted == k))
+        if not len(right):
+            continue
+        index = int(right[0])
         x = model.standardizer.apply(test.images[index : index + 1])[0]
         weights = explain.effective_map(model.parameters, x).weights[:, k].reshape(28, 28)
         place = k // 5 * 10 + k % 5

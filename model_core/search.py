@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from model_core.artifact import write_atomically
+from model_core.card_format import NUMBER, TEXT, WHOLE, Fields, check_fields, check_values
 from model_core.data import TrainingData
 from model_core.errors import DivergenceError, RecipeError, RookieError
 from model_core.recipe import Recipe
@@ -32,6 +33,13 @@ PAPER_GRID: dict[str, Any] = {
     },
 }
 MOST_BREAKS = 3  # executors in a row that may break without a single result
+_RESULT: Fields = {
+    "recipe": (dict,),
+    "validation_accuracy": NUMBER,
+    "best_epoch": WHOLE,
+    "history": (list,),
+    "error": (*TEXT, type(None)),
+}
 _ARRAYS = ("images", "labels", "validation_images", "validation_labels")
 
 
@@ -62,8 +70,16 @@ class Result:
 def expand(grid: dict[str, Any], epochs: int | None, seed: int) -> list[Recipe]:
     """Every combination that a grid asks for: {"recipe": preset, "vary": {field: [values]}}. Raises RecipeError."""
     vary = grid.get("vary")
-    if grid.keys() - {"recipe", "vary"} or not isinstance(vary, dict) or not all(isinstance(values, list) for values in vary.values()):
-        raise RecipeError("grid", 'a grid is {"recipe": "paper", "vary": {"learning_rate": [0.2, 0.1]}}')
+    if (
+        grid.keys() - {"recipe", "vary"}
+        or not isinstance(vary, dict)
+        or not all(isinstance(values, list) and values for values in vary.values())
+    ):
+        raise RecipeError(
+            "grid", 'a grid is {"recipe": "paper", "vary": {"learning_rate": [0.2, 0.1]}}, each field with at least one value'
+        )
+    if None in vary.get("seed", []):
+        raise RecipeError("seed", "None is no seed of a search, whose runs can be repeated; name a number, or leave it to --seed")
     fixed = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
     combinations = itertools.product(*vary.values())
     return [Recipe.preset(grid.get("recipe", "quick"), **(fixed | dict(zip(vary, values, strict=True)))) for values in combinations]
@@ -78,19 +94,32 @@ def open_folder(folder: Path, recipes: Sequence[Recipe]) -> list[Result]:
     """The results of these recipes that `folder` already holds; SearchError where it belongs to another search."""
     names = sorted(run_name(recipe) for recipe in recipes)
     listing = folder / "runs.json"
-    if listing.is_file() and json.loads(listing.read_text()) != names:
+    if listing.is_file() and _read_listing(listing) != names:
         raise SearchError(f"{folder} holds the results of another grid, epochs or seed; choose another --out")
     write_atomically(listing, json.dumps(names).encode())
     found = (_read_result(folder / f"{name}.json") for name in names)
     return [result for result in found if result is not None]
 
 
+def _read_listing(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise SearchError(
+            f"{path} is damaged ({error}); delete it if these are results of the same search, or choose another --out"
+        ) from error
+
+
 def _read_result(path: Path) -> Result | None:
     """A run's result; None where it is missing or damaged, so that the run is done again."""
     try:
-        return Result.from_record(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError, KeyError, RecipeError):
+        record = json.loads(path.read_text())
+        check_values(record)
+        check_fields(record, _RESULT, "the result")
+        result = Result.from_record(record)
+    except (OSError, ValueError, TypeError, RecursionError, RecipeError):  # TypeError: a field of another version
         return None
+    return result if run_name(result.recipe) == path.stem else None
 
 
 def search(recipes: Sequence[Recipe], data_folder: Path, out: Path, make_executor: Callable[[], Executor]) -> Iterator[Result]:

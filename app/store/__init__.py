@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
@@ -69,15 +70,17 @@ class Store:
 
     def backup(self, target: Path) -> int:
         """Copy one state of the whole database, whichever kind it is, into a new SQLite file; the number of rows."""
-        if target.exists():
-            raise StoreError(f"{target} exists already; name a new file")
-        unfinished = target.with_name(f"{target.name}.unfinished")
-        unfinished.unlink(missing_ok=True)
-        with _explained(self.shown_url), self.read() as source, closing(Store(f"sqlite:///{unfinished}")) as copy:
-            migrations.insist_on_present(source)
-            copy.prepare()
-            rows = _copy_rows(source, copy)
-        unfinished.rename(target)
+        with _written(target):
+            if target.exists():
+                raise StoreError(f"{target} exists already; name a new file")
+            unfinished = target.with_name(f"{target.name}.unfinished")
+            unfinished.unlink(missing_ok=True)
+            address = f"sqlite:///{quote(str(unfinished))}"
+            with _explained(self.shown_url), self.read() as source, closing(Store(address)) as copy:
+                migrations.insist_on_present(source)
+                copy.prepare()
+                rows = _copy_rows(source, copy)
+            unfinished.rename(target)
         return rows
 
     def close(self) -> None:
@@ -97,6 +100,16 @@ def _explained(shown_url: str) -> Iterator[None]:
         raise StoreError(
             f"the database {shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"
         ) from error
+
+
+@contextmanager
+def _written(target: Path) -> Iterator[None]:
+    """Say of a file that cannot be written why, and what to do."""
+    try:
+        yield
+    except (OSError, UnicodeEncodeError) as error:  # SQLite takes no name that is not UTF-8
+        reason = error.strerror if isinstance(error, OSError) else "its name is not UTF-8"
+        raise StoreError(f"{target} cannot be written ({reason}); name another file") from error
 
 
 def _copy_rows(source: sa.Connection, copy: Store) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app import cli
-from app.client import Client, ClientError
+from app.client import DEFAULT_ADDRESS, Client, ClientError
 from app.settings import Settings
 from tests.support import tiny
 from tests.support.garments import PICTURES, label
@@ -77,6 +77,59 @@ def test_a_refusal_is_one_line(address: str) -> None:
     assert "cannot be reached" in str(run(f"http://127.0.0.1:{free_port()}", "models"))
     assert "no address" in str(run("127.0.0.1", "models"))
     assert "missing.png" in str(run(address, "predict", "missing.png"))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://[::1",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:abc",
+        "http://127.0.0.1:8000/\u00e9",
+        "http://127.0.0.1:8000/a b",
+        "http://a b/",
+        "http://a..b:8000/",
+        f"http://{'a' * 64}.example.org/",
+        "http://\udcff/",
+    ],
+    ids=ascii,
+)
+def test_what_no_service_can_have_as_its_address_is_refused_in_one_line(place: str) -> None:
+    last_words = str(run(place, "models"))
+    assert last_words == f"rookie: {place!r} is no address of a service; it looks like {DEFAULT_ADDRESS}"
+
+
+@pytest.mark.parametrize("token", ["hush\nhush", "h\u00fcsh-hush", "hush\u20ac", "hush hush", "hush\udcff"], ids=ascii)
+def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(token: str) -> None:
+    last_words = str(run(DEFAULT_ADDRESS, "models", token=token))
+    assert last_words.startswith("rookie: the token ")
+    assert "ROOKIE_TOKEN" in last_words
+    assert "hush" not in last_words
+
+
+@pytest.mark.parametrize(
+    ("place", "host", "port"),
+    [
+        ("http://127.0.0.1", "127.0.0.1", 80),
+        ("https://127.0.0.1/rookie", "127.0.0.1", 443),
+        ("http://[::1]", "::1", 80),
+        ("http://[::1]:81", "::1", 81),
+    ],
+)
+def test_an_address_without_a_port_means_that_of_its_scheme(monkeypatch: pytest.MonkeyPatch, place: str, host: str, port: int) -> None:
+    asked = []
+
+    def refuse(wanted: tuple[str, int], *_: object) -> None:
+        asked.append(wanted)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    assert "cannot be reached" in str(run(place, "models"))
+    assert asked == [(host, port)]
+
+
+def test_a_value_without_end_is_a_word() -> None:
+    assert cli._field(f"epochs={'[' * 100_000}") == ("epochs", "[" * 100_000)
 
 
 def test_a_program_gets_answers_and_refusals(address: str) -> None:

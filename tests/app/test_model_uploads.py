@@ -158,6 +158,7 @@ HOSTILE_CARDS = {
     "another recipe": with_card(recipe={"epochs": 5}),
     "a recipe out of bounds": with_card(recipe={**CARD["recipe"], "epochs": 10**9}),
     "no history": with_card(history="long"),
+    "a history without an epoch": with_card(history=[]),
     "a history of text": with_card(history=["epoch 1"]),
     "a history without seconds": with_card(history=[{"epoch": 1}]),
     "seconds without end": with_card(history=[{**CARD["history"][0], "seconds": 10**400}]),
@@ -166,6 +167,7 @@ HOSTILE_CARDS = {
     "truth as a number": with_metrics(ece=True),
     "no class": with_metrics(per_class={}),
     "a class without recall": with_metrics(per_class={**CARD["metrics"]["per_class"], "Coat": {"precision": 1}}),
+    "an eleventh class without recall": with_metrics(per_class={**CARD["metrics"]["per_class"], "Hat": {"precision": 1}}),
     "data in words": with_card(data="Fashion-MNIST"),
     "a date as a number": with_card(created=7),
     "nested too deep": with_card(environment={"cpu": NESTED}),
@@ -186,7 +188,7 @@ def test_text_that_no_one_can_write_is_refused(client: TestClient) -> None:
 
 
 def test_a_card_with_things_of_its_own_can_be_read_everywhere(own_client: TestClient) -> None:
-    classes = {**CARD["metrics"]["per_class"], "Hat": "none"}
+    classes = {**CARD["metrics"]["per_class"], "Hat": {"precision": 1, "recall": 0, "images": 0, "size": "none"}}
     model = with_card(note={"of": ["mine", None, 1e15]}, metrics={**CARD["metrics"], "per_class": classes, "seen": "<b>"})
     added = upload(own_client, model).json()["model"]
     assert added["card"]["note"] == {"of": ["mine", None, 1e15]}

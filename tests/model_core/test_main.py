@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from model_core import artifact, checkpoint, data, download, training
 from model_core.network import Parameters
 from model_core.recipe import FIELDS, Recipe
 from tests.support import tiny
+from tests.support.commands import Run, refusal
 from tests.support.source import Source
 
 RECIPE = tiny.RECIPE
@@ -33,49 +33,6 @@ def options(recipe: Recipe) -> list[str]:
     values = {**recipe.as_record(), "hidden": ",".join(map(str, recipe.hidden))}
     preset = values.pop("name")
     return ["--recipe", preset, *itertools.chain.from_iterable((f"--{name.replace('_', '-')}", str(values[name])) for name in values)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a command ended and what it printed."""
-
-    code: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_folder: Path) -> Run:
-    """Run a command on the tiny dataset."""
-    monkeypatch.setenv("ROOKIE_DATA_DIR", str(tiny_folder))
-
-    def command(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["model_core", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        return Outcome(ended.value.code, *capsys.readouterr())
-
-    return command
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """A trained model's file."""
-    path = tmp_path / "model.npz"
-    artifact.save(tiny.model(), path)
-    return path
-
-
-def refusal(outcome: Outcome) -> str:
-    """The one line that a refused command prints."""
-    assert outcome.code == 1
-    assert outcome.out == ""
-    (line,) = outcome.err.splitlines()
-    assert line.startswith("Error: ")
-    return line
 
 
 def assert_same_weights(one: Parameters, other: Parameters) -> None:
@@ -167,6 +124,20 @@ def test_a_folder_is_refused_as_a_weights_file_before_anything_is_trained(run: R
     assert outcome.code == 2
     assert "is a directory" in " ".join(outcome.err.replace("│", "").split())
     assert "cannot be read" in refusal(run("card", tmp_path))
+
+
+@pytest.mark.parametrize(
+    "place", ["/proc/nowhere/model.npz", "{folder}/file/model.npz", "{folder}/taken/model.npz", "{folder}/" + "x" * 250]
+)
+def test_what_cannot_be_written_is_said_before_anything_is_trained(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / "model.npz.checkpoint").mkdir(parents=True)
+    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("it trains"))
+    out = Path(place.format(folder=tmp_path))
+    assert str(out.parent) in refusal(run("train", "--out", out, *options(RECIPE)))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "model.npz.checkpoint", "taken"]
 
 
 def test_evaluate_prints_accuracy_and_each_class(run: Run, weights: Path) -> None:
@@ -306,6 +277,30 @@ def test_ctrl_c_while_an_epoch_is_being_recorded_keeps_the_one_before_it(run: Ru
     assert "Interrupted after epoch 2." in outcome.err
     assert len(artifact.load(out).card["history"]) == 2
     assert checkpoint.from_bytes((tmp_path / "model.npz.checkpoint").read_bytes(), "")[1].epoch == 2
+
+
+def test_ctrl_c_keeps_the_best_weights_where_no_checkpoint_can_be_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(recipe: Recipe, state: training.State) -> bytes:
+        if state.epoch == 3:
+            raise KeyboardInterrupt
+        return recorded(recipe, state)
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".checkpoint":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, content)
+
+    recorded, write = checkpoint.to_bytes, artifact.write_atomically
+    monkeypatch.setattr(checkpoint, "to_bytes", interrupted)
+    monkeypatch.setattr(artifact, "write_atomically", full)
+    out = tmp_path / "model.npz"
+    outcome = run("train", "--out", out, *options(RECIPE))
+    assert outcome.code == 130
+    assert "No checkpoint was written" in outcome.err
+    assert "--resume" not in outcome.err
+    assert len(artifact.load(out).card["history"]) == 2
 
 
 def test_a_run_that_diverges_keeps_the_best_weights_of_before(run: Run, tmp_path: Path) -> None:

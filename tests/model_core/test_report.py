@@ -1,5 +1,6 @@
 """The report: every figure in both formats, the weight pictures those of the service, nothing of the test set where it is absent."""
 
+import dataclasses
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -44,3 +45,10 @@ def test_every_svg_is_well_formed_and_undated(folder: Path) -> None:
 def test_without_the_dataset_no_figure_shows_test_images(tmp_path: Path) -> None:
     written = report.write_report(tiny.model(), tmp_path, None)
     assert not {path.stem for path in written} & SHOWING_TEST_IMAGES
+
+
+def test_a_network_that_never_names_a_class_has_a_report_too(tmp_path: Path) -> None:
+    whole = tiny.model()
+    speechless = dataclasses.replace(whole, parameters=whole.parameters._replace(w3=np.zeros_like(whole.parameters.w3)))
+    written = report.write_report(speechless, tmp_path, tiny.test_images())
+    assert {path.stem for path in written} >= SHOWING_TEST_IMAGES

@@ -1,5 +1,6 @@
 """python -m app.backup: one state of the whole database in one new SQLite file, from either kind."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -65,6 +66,28 @@ def test_a_file_that_is_there_is_not_written_over(store: Store, tmp_path: Path) 
     with pytest.raises(StoreError, match="exists already"):
         store.backup(tmp_path / "copy.db")
     assert (tmp_path / "copy.db").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "a%41.db", "a#b c.db"])
+def test_a_backup_lies_where_it_was_asked_for_whatever_its_name(store: Store, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "copies"
+    store.backup(folder / name)
+    assert [path.name for path in folder.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 300, "x" * 250, "file/copy.db", "taken", os.fsdecode(b"\xff.db")],
+    ids=["too long", "too long while it is unfinished", "in a file", "a folder in its way", "not UTF-8"],
+)
+def test_a_file_that_cannot_be_written_is_refused_by_its_name(store: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "taken.unfinished").mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StoreError, match=r"cannot be written .*; name another file") as refusal:
+        store.backup(tmp_path / name)
+    assert str(refusal.value).startswith(str(tmp_path / name))
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_database_that_is_not_up_to_date_is_not_touched(store: Store, tmp_path: Path) -> None:

@@ -1,0 +1,122 @@
+"""The commands for comparing runs, where what they are given is damaged: one line says what is wrong with it."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_core import artifact, search
+from tests.support import tiny
+from tests.support.commands import Run, refusal
+
+CARD = tiny.model().card
+HAT = {**CARD["metrics"]["per_class"], "Hat": {}}
+ODD_CARDS: dict[str, dict[str, Any]] = {
+    "the least of a card": {"classes": CARD["classes"]},
+    "no metrics": {name: value for name, value in CARD.items() if name != "metrics"},
+    "another recipe": {**CARD, "recipe": {"x": "[red]a[/nope]"}},
+    "an eleventh class of nothing": {**CARD, "metrics": {**CARD["metrics"], "per_class": HAT}},
+    "accuracy in words": {**CARD, "metrics": {**CARD["metrics"], "test_accuracy": "abc"}},
+    "no epoch": {**CARD, "history": []},
+}
+NESTED = "[" * 100_000
+RECORD = {
+    "recipe": tiny.RECIPE.as_record(),
+    "kept_epoch": 2,
+    **dict.fromkeys(("validation", "validation_batch", "test", "test_batch"), 0.9),
+    "history": {name: [0.5] * 4 for name in CARD["history"][0]},
+}
+ODD_RECORDS = {
+    "no JSON": "nope",
+    "a list": "[]",
+    "nothing": "{}",
+    "no text": "\udcff",
+    "no end": NESTED,
+    "another recipe": json.dumps({**RECORD, "recipe": {"epochs": 4}}),
+    "no recipe": json.dumps({**RECORD, "recipe": []}),
+    "accuracy in words": json.dumps({**RECORD, "test": "best"}),
+    "accuracy that is no number": json.dumps({**RECORD, "test": float("nan")}),
+    "history as a list": json.dumps({**RECORD, "history": CARD["history"]}),
+    "no losses": json.dumps({**RECORD, "history": {"epoch": [1, 2, 3, 4]}}),
+    "a run that was broken off": json.dumps({**RECORD, "history": {name: [0.5] * 3 for name in CARD["history"][0]}}),
+    "losses in words": json.dumps({**RECORD, "history": {name: ["low"] * 4 for name in CARD["history"][0]}}),
+}
+
+
+@pytest.mark.parametrize("command", ["card", "recard", "record", "report"])
+@pytest.mark.parametrize("odd", ODD_CARDS)
+def test_a_card_that_cannot_be_used_is_refused(run: Run, tmp_path: Path, command: str, odd: str) -> None:
+    path, out = tmp_path / "odd.npz", tmp_path / "out"
+    artifact.save(dataclasses.replace(tiny.model(), card=ODD_CARDS[odd]), path)
+    before = path.read_bytes()
+    options = ["--out", out] if command in ("record", "report") else []
+    assert f"{path} has a card that cannot be used" in refusal(run(command, path, *options))
+    assert path.read_bytes() == before
+    assert not out.exists()
+
+
+def test_a_record_keeps_the_columns_that_every_history_has(run: Run, weights: Path, tmp_path: Path) -> None:
+    first, *others = CARD["history"]
+    artifact.save(dataclasses.replace(tiny.model(), card={**CARD, "history": [{**first, "note": "mine"}, *others]}), weights)
+    assert run("record", weights, "--out", tmp_path / "run.json").code == 0
+    assert json.loads((tmp_path / "run.json").read_text())["history"].keys() == first.keys()
+
+
+@pytest.mark.parametrize("odd", ODD_RECORDS)
+def test_a_record_that_cannot_be_used_is_refused_by_its_name(run: Run, tmp_path: Path, odd: str) -> None:
+    folder = tmp_path / "records"
+    folder.mkdir()
+    (folder / "good.json").write_text(json.dumps(RECORD))
+    assert run("reproduction", folder, "--out", tmp_path / "page.md").code == 0
+    (folder / "odd.json").write_text(ODD_RECORDS[odd], errors="surrogateescape")
+    line = refusal(run("reproduction", folder, "--out", tmp_path / "other.md"))
+    assert f"{folder / 'odd.json'} is no record of a whole run" in line
+    assert not (tmp_path / "other.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("grid", "word"),
+    [
+        ('{"recipe": ["paper"], "vary": {}}', "['paper']"),
+        ('{"recipe": "paper", "vary": {"l2": []}}', "at least one value"),
+        ('{"vary": {"seed": [null]}}', "seed"),
+        (NESTED, "neither 'paper' nor a JSON file"),
+        ("[]", "not an object"),
+    ],
+    ids=["a preset in a list", "no values", "no seed", "no end", "a list"],
+)
+def test_a_grid_that_cannot_be_searched_is_refused(run: Run, tmp_path: Path, grid: str, word: str) -> None:
+    (tmp_path / "grid.json").write_text(grid)
+    assert word in refusal(run("search", "--grid", tmp_path / "grid.json", "--out", tmp_path / "found"))
+    assert not (tmp_path / "found").exists()
+
+
+@pytest.mark.parametrize("listing", ["nope", "\udcff", NESTED], ids=["no JSON", "no text", "no end"])
+def test_a_damaged_listing_of_a_search_is_refused(run: Run, tmp_path: Path, listing: str) -> None:
+    (tmp_path / "runs.json").write_text(listing, errors="surrogateescape")
+    assert f"{tmp_path / 'runs.json'} is damaged" in refusal(run("search", "--out", tmp_path))
+
+
+ODD_RESULTS = {
+    "a list": [],
+    "no end": NESTED,
+    "a recipe that is a list": {"recipe": []},
+    "accuracy in words": {"validation_accuracy": "best"},
+    "accuracy that is no number": {"validation_accuracy": float("nan")},
+    "no history": {"history": None},
+    "an error that is a number": {"error": 7},
+    "another recipe": {"recipe": tiny.RECIPE.as_record()},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_RESULTS)
+def test_a_result_of_a_search_that_cannot_be_used_is_waited_for_again(tmp_path: Path, odd: str) -> None:
+    (recipe,) = search.expand({"recipe": "quick", "vary": {}}, epochs=1, seed=3)
+    path, change = tmp_path / f"{search.run_name(recipe)}.json", ODD_RESULTS[odd]
+    good = search.Result(recipe, 0.9, 1, []).as_record()
+    path.write_text(json.dumps(good))
+    assert len(search.open_folder(tmp_path, [recipe])) == 1
+    path.write_text(change if isinstance(change, str) else json.dumps({**good, **change} if isinstance(change, dict) else change))
+    assert search.open_folder(tmp_path, [recipe]) == []
