@@ -16,7 +16,8 @@ ROUNDS = 7
 def main() -> None:
     """Measure and print."""
     starts, sizes = zip(*(measure() for _ in range(ROUNDS)), strict=True)
-    print(f"start to ready, of {ROUNDS} starts: median {statistics.median(starts):.2f} s, fastest {min(starts):.2f}, slowest {max(starts):.2f}")
+    median = statistics.median(starts)
+    print(f"start to ready, {ROUNDS} starts: median {median:.2f} s, fastest {min(starts):.2f}, slowest {max(starts):.2f}")
     print(f"resident memory of the idle worker: {statistics.median(sizes):.0f} MB")
 
 

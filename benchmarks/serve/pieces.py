@@ -12,19 +12,20 @@ from collections.abc import Callable
 # Before NumPy loads: as app.__main__ has it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
-import onnxruntime  # noqa: E402
+import numpy as np
+import onnxruntime
 
-import model_core  # noqa: E402
-from app import answers, images, multipart  # noqa: E402
-from app.inference import Answer, Served  # noqa: E402
-from app.metrics import Meters  # noqa: E402
-from app.settings import Settings  # noqa: E402
-from benchmarks.serve.run import PNG, form  # noqa: E402
-from model_core import network  # noqa: E402
-from model_core.export import to_onnx  # noqa: E402
+import model_core
+from app import answers, images, multipart
+from app.inference import Answer, Served
+from app.metrics import Meters
+from app.settings import Settings
+from benchmarks.serve.run import PNG, form
+from model_core import network
+from model_core.export import to_onnx
 
 COMPANY = 16
+PER_REQUEST = ("form", "picture (PNG)", "JSON")  # done for each request alone
 ROUNDS, CALLS = 25, 100
 
 
@@ -41,9 +42,6 @@ def main() -> None:
     print("\n| forward pass of one image | µs |\n|---|---:|")
     for name, median in passes.items():
         print(f"| {name} | {1e6 * median:.1f} |")
-
-
-PER_REQUEST = ("form", "picture (PNG)", "JSON")  # done for each request alone
 
 
 def pieces(model: model_core.Model, count: int) -> dict[str, Callable[[], object]]:
