@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope
 
-from model_core.errors import DataError, DivergenceError, RecipeError, RookieError
+from model_core.errors import ArtifactError, DataError, DivergenceError, RecipeError, RookieError
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 METHODS_OF_FILES = ("GET", "HEAD")
@@ -164,6 +164,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(RecipeError, _on_recipe_error)
+    app.add_exception_handler(ArtifactError, _on_artifact_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     for trouble in (sa.exc.OperationalError, sa.exc.TimeoutError):
         app.add_exception_handler(trouble, _on_database_trouble)
@@ -231,6 +232,12 @@ def _content_type_problem(request: Request, error: RequestValidationError) -> Pr
 
 def _on_recipe_error(request: Request, error: Exception) -> Response:
     return response(InvalidRequestError(str(error)).document(), request.scope)
+
+
+def _on_artifact_error(request: Request, error: Exception) -> Response:
+    """A request needs a stored version that cannot be loaded; an upload that is refused is told so by its route."""
+    problem = ConflictError(f"{error}; choose another version")
+    return response(problem.document(), request.scope)
 
 
 def _on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001

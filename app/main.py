@@ -30,9 +30,10 @@ from app.proxy import RootPath, TrustedProxies
 from app.routes import explain, open_inference, operations, predict, recipes, samples, train, weights
 from app.routes import models as model_routes
 from app.schemas import Problem
+from app.serving import load_current, settle
 from app.settings import Settings
 from app.store import Store, models
-from app.watcher import Watcher, load_current
+from app.watcher import Watcher
 from model_core import artifact
 from model_core.errors import ArtifactError
 
@@ -136,8 +137,8 @@ def open_store(settings: Settings) -> Store:
         content = artifact.read_bytes(settings.model)
         shipped = artifact.from_bytes(content, str(settings.model))
     except ArtifactError as error:
-        with store.read() as db:
-            if models.current_version(db) is None:
+        with store.write() as db:
+            if settle(db) is None:
                 raise
         log.warning("%s; the database's current model serves", error)
         return store
@@ -147,4 +148,5 @@ def open_store(settings: Settings) -> Store:
             version = models.add(db, shipped, content, "shipped")
         if models.current_version(db) is None:
             models.activate(db, version, "the shipped model, in an empty database")
+        settle(db)
     return store

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app import quota
+from app import quota, serving
 from app.dependencies import SettingsDep, StoreDep
 from app.errors import ConflictError, InvalidRequestError, NotFoundError
 from app.jobs import scoring
@@ -45,13 +45,13 @@ def show_current(store: StoreDep) -> VersionDetail:
         return _detail(db, models.current_version(db))
 
 
-@router.put("/current")
+@router.put("/current", responses={409: {"model": Problem}})
 def activate(activation: Activation, store: StoreDep) -> VersionDetail:
     """Let another version serve: go forward, or roll back. Every serving process follows within half a second."""
     with store.write() as db:
         _existing(db, activation.version)
         if models.current_version(db) != activation.version:
-            models.activate(db, activation.version, "activated by request")
+            serving.activate(db, activation.version, "activated by request")
         return _detail(db, activation.version)
 
 

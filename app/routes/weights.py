@@ -7,13 +7,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from app import images
+from app import images, serving
 from app.dependencies import PredictorDep, StoreDep
 from app.errors import NotFoundError
 from app.inference import Predictor
 from app.schemas import Problem
 from app.store import Store, models
-from model_core import Model, artifact, explain, visualize
+from model_core import Model, explain, visualize
 from model_core.data import CLASSES
 
 router = APIRouter(prefix="/weights", tags=["weights"], default_response_class=Response)
@@ -134,10 +134,7 @@ def _digest(store: Store, version: int) -> str:
 
 def _load(store: Store, version: int) -> Model:
     with store.read() as db:
-        content = models.weights(db, version)
-    if content is None:
-        raise NotFoundError(f"there is no model version {version}; GET /models lists them")
-    return artifact.from_bytes(content, f"version {version}")
+        return serving.load(db, version)
 
 
 class _ByDigest:
