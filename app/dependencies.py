@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.drawing import Drawings
 from app.events import EventHub
 from app.inference import Predictor
 from app.metrics import Meters
@@ -42,6 +43,12 @@ def _settings(request: Request) -> Settings:
     return settings
 
 
+async def _drawings(request: Request) -> Drawings:
+    drawings: Drawings = request.app.state.drawings
+    return drawings
+
+
+DrawingsDep = Annotated[Drawings, Depends(_drawings)]
 EventHubDep = Annotated[EventHub, Depends(_hub)]
 StoreDep = Annotated[Store, Depends(_store)]
 MetersDep = Annotated[Meters, Depends(_meters)]

@@ -17,6 +17,7 @@ import model_core
 from app import errors, openapi, shutdown
 from app.direct import DirectRoutes
 from app.doors import Doors
+from app.drawing import Drawings
 from app.events import EventHub
 from app.inference import Predictor
 from app.jobs import scoring
@@ -113,6 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.store = store
     app.state.predictor = Predictor(load_current(store), settings.queue_rows, app.state.meters)
     dispatcher = Dispatcher(store, settings, os.environ)
+    app.state.drawings = Drawings()
     app.state.hub = EventHub(store, settings.event_streams)
     app.state.watcher = Watcher(store, app.state.predictor, dispatcher, app.state.hub)
     shutdown.on_stop_signal(app.state.hub.close)
@@ -126,6 +128,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(dispatcher.stop)
         app.state.predictor.close()
         app.state.photo_threads.shutdown()
+        app.state.drawings.close()
         store.close()
 
 
