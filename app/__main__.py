@@ -1,5 +1,6 @@
 """python -m app: serve, as the ROOKIE_ environment says."""
 
+import logging.config
 import os
 import signal
 import socket
@@ -87,4 +88,5 @@ def _check_port(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
+    logging.config.dictConfig(logs.CONFIGURATION)  # what is said before the server starts is JSON too
     main()

@@ -1,9 +1,13 @@
-"""What routes ask for by type: the parts of the service that `main.create_app` put together."""
+"""What routes ask for by type: the parts of the service that `main.create_app` put together.
+
+They are coroutines because FastAPI runs functions in a thread, and there might be none left.
+"""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.drawing import Drawings
 from app.events import EventHub
 from app.inference import Predictor
 from app.metrics import Meters
@@ -12,36 +16,42 @@ from app.store import Store
 from app.watcher import Watcher
 
 
-def _store(request: Request) -> Store:
+async def _store(request: Request) -> Store:
     store: Store = request.app.state.store
     return store
 
 
-def _predictor(request: Request) -> Predictor:
+async def _predictor(request: Request) -> Predictor:
     predictor: Predictor = request.app.state.predictor
     return predictor
 
 
-def _meters(request: Request) -> Meters:
+async def _meters(request: Request) -> Meters:
     meters: Meters = request.app.state.meters
     return meters
 
 
-def _watcher(request: Request) -> Watcher:
+async def _watcher(request: Request) -> Watcher:
     watcher: Watcher = request.app.state.watcher
     return watcher
 
 
-def _hub(request: Request) -> EventHub:
+async def _hub(request: Request) -> EventHub:
     hub: EventHub = request.app.state.hub
     return hub
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
+async def _drawings(request: Request) -> Drawings:
+    drawings: Drawings = request.app.state.drawings
+    return drawings
+
+
+DrawingsDep = Annotated[Drawings, Depends(_drawings)]
 EventHubDep = Annotated[EventHub, Depends(_hub)]
 StoreDep = Annotated[Store, Depends(_store)]
 MetersDep = Annotated[Meters, Depends(_meters)]

@@ -23,7 +23,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope
 
-from model_core.errors import DataError, DivergenceError, RecipeError, RookieError
+from app.store import BusyError
+from model_core.errors import ArtifactError, DataError, DivergenceError, RecipeError, RookieError
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 METHODS_OF_FILES = ("GET", "HEAD")
@@ -164,8 +165,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(RecipeError, _on_recipe_error)
+    app.add_exception_handler(ArtifactError, _on_artifact_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    for trouble in (sa.exc.OperationalError, sa.exc.TimeoutError):
+    for trouble in (sa.exc.OperationalError, sa.exc.TimeoutError, BusyError):
         app.add_exception_handler(trouble, _on_database_trouble)
 
 
@@ -185,7 +187,7 @@ def media_type_of(path: str) -> str:
     return "application/json" if path.startswith("/v2") else "application/problem+json"
 
 
-def _on_http_exception(request: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (what it was registered for)
     if isinstance(error, Problem):
         return response(error.document(), request.scope, error.headers)
@@ -208,7 +210,7 @@ def _takes(route: BaseRoute, scope: Scope) -> bool:
     return scope["method"] in methods and route.matches(scope)[0] is Match.FULL
 
 
-def _on_validation_error(request: Request, error: Exception) -> Response:
+async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (as above)
     problem = _content_type_problem(request, error)
     if problem is not None:
@@ -229,15 +231,21 @@ def _content_type_problem(request: Request, error: RequestValidationError) -> Pr
     return UnsupportedBodyError(f"Content-Type is {content_type[:100] or 'missing'!r}; send the body as application/json")
 
 
-def _on_recipe_error(request: Request, error: Exception) -> Response:
+async def _on_recipe_error(request: Request, error: Exception) -> Response:
     return response(InvalidRequestError(str(error)).document(), request.scope)
 
 
-def _on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _on_artifact_error(request: Request, error: Exception) -> Response:
+    """A request needs a stored version that cannot be loaded; an upload that is refused is told so by its route."""
+    problem = ConflictError(f"{error}; choose another version")
+    return response(problem.document(), request.scope)
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return Response(status_code=400)  # nobody is there to read it
 
 
-def _on_database_trouble(request: Request, error: Exception) -> Response:
+async def _on_database_trouble(request: Request, error: Exception) -> Response:
     log.warning("%s %s: %s", request.method, request.url.path, error)
     problem = UnavailableError("the database is busy, full or away; predictions go on meanwhile", retry_after_seconds=5)
     return response(problem.document(), request.scope, problem.headers)

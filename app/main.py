@@ -17,6 +17,7 @@ import model_core
 from app import errors, openapi, shutdown
 from app.direct import DirectRoutes
 from app.doors import Doors
+from app.drawing import Drawings
 from app.events import EventHub
 from app.inference import Predictor
 from app.jobs import scoring
@@ -30,9 +31,10 @@ from app.proxy import RootPath, TrustedProxies
 from app.routes import explain, open_inference, operations, predict, recipes, samples, train, weights
 from app.routes import models as model_routes
 from app.schemas import Problem
+from app.serving import load_current, settle
 from app.settings import Settings
 from app.store import Store, models
-from app.watcher import Watcher, load_current
+from app.watcher import Watcher
 from model_core import artifact
 from model_core.errors import ArtifactError
 
@@ -113,6 +115,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.store = store
     app.state.predictor = Predictor(load_current(store), settings.queue_rows, app.state.meters)
     dispatcher = Dispatcher(store, settings, os.environ)
+    app.state.drawings = Drawings()
     app.state.hub = EventHub(store, settings.event_streams)
     app.state.watcher = Watcher(store, app.state.predictor, dispatcher, app.state.hub)
     shutdown.on_stop_signal(app.state.hub.close)
@@ -126,6 +129,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(dispatcher.stop)
         app.state.predictor.close()
         app.state.photo_threads.shutdown()
+        app.state.drawings.close()
         store.close()
 
 
@@ -137,8 +141,8 @@ def open_store(settings: Settings) -> Store:
         content = artifact.read_bytes(settings.model)
         shipped = artifact.from_bytes(content, str(settings.model))
     except ArtifactError as error:
-        with store.read() as db:
-            if models.current_version(db) is None:
+        with store.write() as db:
+            if settle(db) is None:
                 raise
         log.warning("%s; the database's current model serves", error)
         return store
@@ -148,4 +152,5 @@ def open_store(settings: Settings) -> Store:
             version = models.add(db, shipped, content, "shipped")
         if models.current_version(db) is None:
             models.activate(db, version, "the shipped model, in an empty database")
+        settle(db)
     return store

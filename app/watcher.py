@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -11,20 +10,16 @@ import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 
 from app.events import EventHub
-from app.inference import Predictor, Served
+from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
+from app.serving import NoModelError, load_current, settle
 from app.store import Store, models
-from model_core import artifact
 from model_core.errors import ArtifactError
 
 log = logging.getLogger("rookie.watcher")
 
 INTERVAL_SECONDS = 0.25
 STALE_SECONDS = 10.0  # without a look at the database, the service is not ready
-
-
-class NoModelError(Exception):
-    """The database has no version that could serve."""
 
 
 class Watcher:
@@ -35,7 +30,6 @@ class Watcher:
     ) -> None:
         self._store, self._predictor, self._dispatcher, self._hub, self._clock = store, predictor, dispatcher, hub, clock
         self._looked_at = clock()
-        self._refused: int | None = None  # a version that turned out to be damaged, so as to say so once
         self._trouble = ""  # the last failure of the database, while it lasts
         self._stopping = asyncio.Event()
 
@@ -75,32 +69,19 @@ class Watcher:
         with self._store.read() as db:
             current = models.current_version(db)
         self._looked_at = self._clock()
-        if current not in (None, self._predictor.served.version, self._refused):
-            self._swap_to(current)
+        if current not in (None, self._predictor.served.version):
+            self._swap_to_current()
         self._dispatcher.tick()
         self._trouble = ""
 
-    def _swap_to(self, version: int | None) -> None:
+    def _swap_to_current(self) -> None:
         try:
             served = load_current(self._store)
-        except (ArtifactError, NoModelError) as error:
-            self._refused = version
-            log.error("version %s stays out, version %d goes on serving: %s", version, self._predictor.served.version, error)
+        except NoModelError:
+            return
+        except ArtifactError:
+            with self._store.write() as db:
+                settle(db)  # the next look finds what it settled on
             return
         self._predictor.swap(served)
         log.info("version %d serves (sha256 %s)", served.version, served.sha256)
-
-
-def load_current(store: Store) -> Served:
-    """The current version, from the database, with the card that stands there. Raises NoModelError or ArtifactError.
-
-    An uploaded file's own card says what its sender wrote; the database's was measured here.
-    """
-    with store.read() as db:
-        version = models.current_version(db)
-        row = None if version is None else models.find(db, version)
-        content = None if version is None else models.weights(db, version)
-    if version is None or row is None or content is None:
-        raise NoModelError("the database has no current model version")
-    model = artifact.from_bytes(content, f"version {version}")
-    return Served(version, row.sha256, dataclasses.replace(model, card=row.card))

@@ -32,7 +32,6 @@ from model_core.recipe import MAX_HIDDEN
 FORMAT = "rookie-1"
 MAX_BYTES = 16 * 2**20  # of a whole file
 MAX_CARD_BYTES = 2**20  # 2,000 epochs of history are 0.6 MB
-LARGEST_ACTIVATION = 1e30  # well inside float32: nothing that any picture makes of the weights is infinite or no number
 _ARRAYS = (*Parameters._fields, "mean", "std", "card")
 # The header that np.save writes, and no other: NumPy's own reader evaluates Python, which fails in more ways than one can name.
 _HEADER = re.compile(rb"{'descr': '([<|]\w\d)', 'fortran_order': False, 'shape': \((\d{1,7}), ?(\d{1,7})?\), } *\n")
@@ -133,7 +132,7 @@ def from_bytes(content: bytes, source: str) -> Model:
     if not (standardizer.std.min() > 0 and standardizer.largest_input() <= LARGEST_INPUT):
         raise _refusal(source, f"has a standardiser that can exceed |x| = {LARGEST_INPUT:g}")
     parameters = Parameters(**arrays)
-    if network.largest_activation(parameters, LARGEST_INPUT) > LARGEST_ACTIVATION:
+    if network.can_overflow(parameters, LARGEST_INPUT):
         raise _refusal(source, "has weights so large that a picture could overflow them")
     return Model(parameters, standardizer, card)
 

@@ -6,7 +6,7 @@ RookieError
 │   ├── DataFormatError       a file is there and is not what its name says
 │   └── DownloadError         no source gave the file
 ├── RecipeError               a recipe's field has a value that it cannot have
-├── DivergenceError           the loss stopped being a number
+├── DivergenceError           the loss stopped being a number, or the weights grew beyond use
 └── ArtifactError
     ├── ArtifactMissingError  no such file
     └── ArtifactFormatError   not a Rookie artifact, or a damaged one
@@ -43,11 +43,11 @@ class RecipeError(RookieError):
 
 
 class DivergenceError(RookieError):
-    """Training produced a loss that is not finite."""
+    """Training produced a loss that is not finite, or weights that no artifact may have; `fault` says which."""
 
-    def __init__(self, epoch: int, step: int, learning_rate: float) -> None:
+    def __init__(self, epoch: int, step: int, learning_rate: float, fault: str = "the loss stopped being finite") -> None:
         super().__init__(
-            f"the loss stopped being finite in epoch {epoch}, step {step}, at a learning rate of {learning_rate:g};"
+            f"{fault} in epoch {epoch}, step {step}, at a learning rate of {learning_rate:g};"
             f" lower learning_rate (try {learning_rate / 4:.2g}), or momentum where it is above 0.9"
         )
         self.epoch = epoch

@@ -13,6 +13,7 @@ from model_core.layers import Array
 
 PIXELS = 784
 CLASSES = 10
+LARGEST_ACTIVATION = 1e30  # well inside float32: nothing that any picture makes of the weights is infinite or no number
 
 
 class Parameters(NamedTuple):
@@ -98,6 +99,11 @@ def largest_activation(p: Parameters, largest_input: float) -> float:
         bound = bound @ np.abs(w).astype(np.float64) + np.abs(b)
         largest = max(largest, float(bound.max()))
     return largest
+
+
+def can_overflow(p: Parameters, largest_input: float) -> bool:
+    """Whether some picture with |x| <= largest_input could take an activation beyond what float32 holds."""
+    return not largest_activation(p, largest_input) <= LARGEST_ACTIVATION  # NaN is neither above nor below
 
 
 def loss(p: Parameters, x: Array, targets: Array, l2: float = 0.0) -> float:

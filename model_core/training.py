@@ -16,7 +16,7 @@ from model_core.data import TrainingData
 from model_core.errors import DivergenceError
 from model_core.network import Parameters
 from model_core.optim import SGD, learning_rate
-from model_core.preprocess import STD_FLOOR, Standardizer, standardize_by_batch
+from model_core.preprocess import LARGEST_INPUT, STD_FLOOR, Standardizer, standardize_by_batch
 from model_core.recipe import Recipe
 from model_core.workspace import Workspace
 
@@ -73,7 +73,7 @@ def train(
     """Train by `recipe`, which must have a seed, and yield each epoch as it ends; `start` goes on from an earlier state.
 
     The kept weights are `epoch.state.best`: those of the first epoch with the highest validation accuracy.
-    Raises DivergenceError where the loss stops being finite.
+    Raises DivergenceError where the loss stops being finite, or a picture could overflow the weights.
     """
     state = start or State.fresh(recipe)
     run = _Run(recipe, data, state)
@@ -81,8 +81,9 @@ def train(
         began = clock()
         training = run.train_epoch(epoch)
         validation = run.validate()
-        if not math.isfinite(validation.loss):  # an epoch's last step is the one that its own losses do not see
-            raise DivergenceError(epoch, run.steps, learning_rate(recipe, epoch - 1))
+        fault = run.fault(validation)
+        if fault:
+            raise DivergenceError(epoch, run.steps, learning_rate(recipe, epoch - 1), fault)
         if validation.accuracy > state.best_accuracy:
             state.best, state.best_accuracy, state.best_epoch = run.kept.copy(), validation.accuracy, epoch
         state.epoch = epoch
@@ -197,6 +198,15 @@ class _Run:
             sums.loss += len(x) * layers.cross_entropy(logits, table[labels[part]])
             sums.accuracy += int(np.count_nonzero(logits.argmax(axis=1) == labels[part]))
         return sums.over(len(images))
+
+    @_OVERFLOW_IS_DIVERGENCE
+    def fault(self, validation: _Means) -> str:
+        """Why nobody could use the kept weights, if so: an epoch's last step is the one that its own losses do not see."""
+        if not math.isfinite(validation.loss):
+            return "the loss stopped being finite"
+        if network.can_overflow(network.unflatten(self.kept, self.recipe.hidden), LARGEST_INPUT):  # no artifact may have such weights
+            return "the weights grew so large that a picture could overflow them"
+        return ""
 
 
 def kept_parameters(state: State, recipe: Recipe) -> Parameters:

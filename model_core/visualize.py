@@ -74,14 +74,14 @@ def grid_columns(tiles: int) -> int:
 
 def sheet(tiles: Array, columns: int, normalize: Normalize = "tile", gutter: int = GUTTER) -> Picture:
     """Lay tiles (N, h, w) out in rows of `columns`, with white gutters between and around them; what is left over stays white."""
-    painted = _signed(tiles) if normalize == "signed" else _stretched(tiles)
     count, height, width = tiles.shape
     rows = math.ceil(count / columns)
     size = rows * (height + gutter) + gutter, columns * (width + gutter) + gutter
-    picture = np.full(size + painted.shape[3:], 255, np.uint8)
-    for k in range(count):
+    picture = np.full((*size, 3) if normalize == "signed" else size, 255, np.uint8)
+    largest = np.abs(tiles).max() or 1
+    for k, tile in enumerate(tiles):  # one by one: colours in floating point take many times the memory of the picture
         top, left = gutter + k // columns * (height + gutter), gutter + k % columns * (width + gutter)
-        picture[top : top + height, left : left + width] = painted[k]
+        picture[top : top + height, left : left + width] = _signed(tile / largest) if normalize == "signed" else _stretched(tile)
     return picture
 
 
@@ -90,15 +90,16 @@ def enlarge(picture: Picture, scale: int) -> Picture:
     return np.asarray(picture.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
-def _stretched(tiles: Array) -> Picture:
-    """Each tile from its minimum (0) to its maximum (255); a tile of one value is mid-grey."""
-    low, high = tiles.min(axis=(1, 2), keepdims=True), tiles.max(axis=(1, 2), keepdims=True)
-    span = np.where(high > low, high - low, 1)
-    return np.asarray(np.where(high > low, np.rint((tiles - low) / span * 255), 128), np.uint8)
+def _stretched(tile: Array) -> Picture:
+    """A tile (h, w) from its minimum (0) to its maximum (255); one of a single value is mid-grey."""
+    low, high = tile.min(), tile.max()
+    if low == high:
+        return np.full(tile.shape, 128, np.uint8)
+    return np.asarray(np.rint((tile - low) / (high - low) * 255), np.uint8)
 
 
-def _signed(tiles: Array) -> Picture:
-    """Blue to white to red on one scale for all tiles, symmetric about zero: (N, h, w, 3)."""
-    strength = (tiles / (np.abs(tiles).max() or 1))[..., None]
+def _signed(tile: Array) -> Picture:
+    """A tile (h, w) of -1..1 in colours (h, w, 3): blue to white to red, symmetric about zero."""
+    strength = tile[..., None]
     colour = np.where(strength < 0, _WHITE + (_WHITE - _BLUE) * strength, _WHITE + (_RED - _WHITE) * strength)
     return np.asarray(np.rint(colour), np.uint8)

@@ -97,6 +97,7 @@ class Trainer:
     def _publish(self, model: model_core.Model, gate: Gate) -> None:
         """Version, promotion and the job's end in one transaction."""
         content = artifact.to_bytes(model)
+        artifact.from_bytes(content, "the trained model")  # what no service could load fails here
         metrics = model.card["metrics"]
         while True:
             with self._write() as db:

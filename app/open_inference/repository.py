@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app import serving
 from app.errors import InferenceError, NotFoundError
 from app.open_inference.description import MODEL
 from app.store import models
@@ -30,7 +31,7 @@ def activate(db: sa.Connection, version: int | None) -> int:
     if wanted is None or models.find(db, wanted) is None:
         raise NotFoundError(f"failed to load '{MODEL}': there is no version {wanted}")
     if wanted != current:
-        models.activate(db, wanted, "loaded by request")
+        serving.activate(db, wanted, "loaded by request")
     return wanted
 
 

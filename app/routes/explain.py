@@ -1,7 +1,6 @@
 """POST /explain: one image in, and out comes why it got its answer."""
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 
 from app import answers, uploads
 from app.dependencies import PredictorDep
@@ -26,4 +25,4 @@ async def explain(incoming: IncomingDep, predictor: PredictorDep) -> Explanation
     rows = incoming.pixels.reshape(1, PIXELS)
     answer = Answer(served.probabilities(rows), served, served.unfamiliar(rows))
     prediction = with_preparation(Prediction(**answers.predictions(answer)[0]), incoming)
-    return await run_in_threadpool(explanation, served, incoming.pixels, prediction)
+    return await predictor.in_thread(explanation, served, incoming.pixels, prediction)

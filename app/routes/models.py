@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
-from app import quota
+from app import quota, serving
 from app.dependencies import SettingsDep, StoreDep
 from app.errors import ConflictError, InvalidRequestError, NotFoundError
 from app.jobs import scoring
@@ -55,13 +55,13 @@ def show_current(store: StoreDep) -> VersionDetail:
         return _detail(db, models.current_version(db))
 
 
-@router.put("/current")
+@router.put("/current", responses={409: {"model": Problem}})
 def activate(activation: Activation, store: StoreDep) -> VersionDetail:
     """Let another version serve: go forward, or roll back. Every serving process follows within half a second."""
-    with store.write() as db:
+    with store.change() as db:
         _existing(db, activation.version)
         if models.current_version(db) != activation.version:
-            models.activate(db, activation.version, "activated by request")
+            serving.activate(db, activation.version, "activated by request")
         return _detail(db, activation.version)
 
 
@@ -79,7 +79,7 @@ async def upload(
 @router.delete("/{version:version}", status_code=204, responses={409: {"model": Problem}})
 def delete(version: VersionPath, store: StoreDep) -> None:
     """Remove a version that does not serve."""
-    with store.write() as db:
+    with store.change() as db:
         _existing(db, version)
         if models.current_version(db) == version:
             raise ConflictError(f"version {version} serves; activate another one first")
@@ -122,7 +122,7 @@ def _add(store: Store, settings: Settings, content: bytes, promote: str) -> Uplo
     for _ in range(MOST_COMPARISONS):
         score = scoring.score_in_process(settings, content, promote)
         model.card["metrics"] = score.metrics  # what the card said of itself counts for nothing
-        with store.write() as db:
+        with store.change() as db:
             if models.current_version(db) == score.compared_with:
                 version = models.add(db, model, content, "uploaded")
                 if score.promotion["promoted"]:

@@ -27,7 +27,7 @@ SWAP_SECONDS = 4 * INTERVAL_SECONDS  # for this process to take up a version tha
 router = APIRouter(prefix="/v2", tags=["open inference protocol"], responses={400: {"model": Problem}, 404: {"model": Problem}})
 
 
-def _known_model(model: str, predictor: PredictorDep) -> int:
+async def _known_model(model: str, predictor: PredictorDep) -> int:
     """The version of the model in the path that serves."""
     if model != MODEL:
         raise NotFoundError(f"Request for unknown model: '{model[:100]}' is not found")
@@ -38,7 +38,7 @@ VersionDep = Annotated[int, Depends(_known_model)]
 VersionText = Annotated[str, WithJsonSchema({"type": "integer", "minimum": 1})]  # read as text, so that it is refused in Triton's words
 
 
-def _known_version(version: VersionText, served: VersionDep) -> None:
+async def _known_version(version: VersionText, served: VersionDep) -> None:
     """The version in the path serves."""
     _check_version(version, served)
 
@@ -179,7 +179,7 @@ async def load(request: Request, store: StoreDep, predictor: PredictorDep) -> di
 
 
 def _activate(store: Store, version: int | None) -> int:
-    with store.write() as db:
+    with store.change() as db:
         return repository.activate(db, version)
 
 

@@ -1,5 +1,6 @@
 """GET /samples: the test images with their true labels, where the dataset lies on the server."""
 
+import threading
 from functools import lru_cache
 from pathlib import Path as Folder
 from typing import Annotated, Any
@@ -16,6 +17,9 @@ from model_core.data import CLASSES, LabelledImages
 from model_core.errors import DataError
 
 router = APIRouter(prefix="/samples", tags=["predict"])
+
+
+_turn = threading.Lock()
 
 
 class Sample(BaseModel):
@@ -64,7 +68,8 @@ def show_sample(index: Annotated[int, Path(ge=0, le=10**6)], settings: SettingsD
 def _test_images(folder: Folder) -> LabelledImages | None:
     """The test set, read once; None where it is not there yet (a training job may fetch it) or damaged."""
     try:
-        return _read(folder)
+        with _turn:  # many who ask at once would each read it
+            return _read(folder)
     except DataError:
         return None
 

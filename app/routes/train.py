@@ -41,7 +41,7 @@ def start(
 ) -> Job:
     """Queue a training job; an empty body trains the quick recipe. The service goes on predicting meanwhile."""
     wanted = request or TrainingRequest()
-    with store.write() as db:
+    with store.change() as db:
         row = _submitted_before(db, wanted, idempotency_key) or _submit(db, settings, wanted, idempotency_key)
         job = as_job(row, estimate_seconds(db, Recipe.from_record(row.recipe)))
     response.headers["Location"] = f"/train/{job.id}"
@@ -91,7 +91,7 @@ def history(job: JobId, store: StoreDep) -> History:
 @router.delete("/{job}", status_code=202, responses={**NOT_FOUND, 409: {"model": Problem}})
 def cancel(job: JobId, store: StoreDep) -> Job:
     """Cancel a job that has not ended. The served model is untouched."""
-    with store.write() as db:
+    with store.change() as db:
         row = _existing(db, job)
         if not jobs.cancel(db, job):
             raise ConflictError(f"job {job} has {row.status} already; there is nothing to cancel")

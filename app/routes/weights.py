@@ -1,19 +1,22 @@
 """GET /weights/*.png: the paper's pictures of what the network learned."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
-from app import images
-from app.dependencies import PredictorDep, StoreDep
+from app import images, serving
+from app.dependencies import DrawingsDep, PredictorDep, StoreDep
+from app.drawing import Drawings
 from app.errors import NotFoundError
-from app.inference import Predictor
+from app.inference import Predictor, Served
 from app.schemas import Problem
 from app.store import Store, models
-from model_core import Model, artifact, explain, visualize
+from model_core import Model, explain, visualize
 from model_core.data import CLASSES
 
 router = APIRouter(prefix="/weights", tags=["weights"], default_response_class=Response)
@@ -32,31 +35,33 @@ PNG: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/{name}.png", responses=PNG)
-def picture(
+async def picture(
     name: Name,
     request: Request,
     store: StoreDep,
     predictor: PredictorDep,
+    drawings: DrawingsDep,
     version: VersionQuery = None,
     scale: Scale = 2,
     normalize: Normalize = "tile",
 ) -> Response:
     """A matrix as tiles: w1 (one a unit), w1-pca (its 20 principal components), w3 and combined (W1 W2 W3; one a class)."""
-    return _answer(request, store, predictor, version, (name, None, scale, normalize))
+    return await _answer(request, store, predictor, drawings, version, (name, None, scale, normalize))
 
 
 @router.get("/w1/{unit}.png", responses=PNG)
-def unit_picture(
+async def unit_picture(
     unit: Annotated[int, Path(ge=0, le=10**6, description="first-layer unit, from 0")],
     request: Request,
     store: StoreDep,
     predictor: PredictorDep,
+    drawings: DrawingsDep,
     version: VersionQuery = None,
     scale: Scale = 4,
     normalize: Normalize = "tile",
 ) -> Response:
     """What one first-layer unit looks for: a 28 x 28 tile."""
-    return _answer(request, store, predictor, version, ("w1", unit, scale, normalize))
+    return await _answer(request, store, predictor, drawings, version, ("w1", unit, scale, normalize))
 
 
 class Weight(BaseModel):
@@ -81,16 +86,18 @@ class UnitFacts(BaseModel):
 
 
 @router.get("/w1/{unit}", response_class=JSONResponse, responses={404: {"model": Problem}})
-def unit_facts(
+async def unit_facts(
     unit: Annotated[int, Path(ge=0, le=10**6, description="first-layer unit, from 0")],
     store: StoreDep,
     predictor: PredictorDep,
+    drawings: DrawingsDep,
     version: VersionQuery = None,
 ) -> UnitFacts:
     """What one first-layer unit feeds, and which classes it speaks for."""
     served = predictor.served
     wanted = served.version if version is None else version
-    p = (served.model if wanted == served.version else _load(store, wanted)).parameters
+    load = partial(_model, store, served, wanted)
+    p = (served.model if wanted == served.version else await drawings.do(load)).parameters
     units = p.hidden[0]
     if unit >= units:
         raise NotFoundError(f"there is no unit {unit}; the first layer has units 0 to {units - 1}")
@@ -111,16 +118,17 @@ def unit_facts(
 _Spec = tuple[Name, int | None, int, visualize.Normalize]
 
 
-def _answer(request: Request, store: Store, predictor: Predictor, version: int | None, spec: _Spec) -> Response:
+async def _answer(request: Request, store: Store, predictor: Predictor, drawings: Drawings, version: int | None, spec: _Spec) -> Response:
     """The picture, or 304 where the client has it: a picture depends on the weights and on nothing else."""
     served = predictor.served
     wanted = served.version if version is None else version
-    sha256 = served.sha256 if wanted == served.version else _digest(store, wanted)
-    headers = {"ETag": f'"{sha256[:16]}-{"-".join(map(str, spec))}"', "Cache-Control": "no-cache", "X-Model-Version": str(wanted)}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
+    sha256 = served.sha256 if wanted == served.version else await run_in_threadpool(_digest, store, wanted)
+    tag = f'"{sha256[:16]}-{"-".join(map(str, spec))}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Model-Version": str(wanted)}
+    if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    model = served.model if wanted == served.version else _load(store, wanted)
-    return Response(_draw(_ByDigest(sha256, model), spec), media_type="image/png", headers=headers)
+    content = await drawings.picture(tag, partial(_draw, partial(_model, store, served, wanted), spec))
+    return Response(content, media_type="image/png", headers=headers)
 
 
 def _digest(store: Store, version: int) -> str:
@@ -132,31 +140,17 @@ def _digest(store: Store, version: int) -> str:
     return digest
 
 
-def _load(store: Store, version: int) -> Model:
+def _model(store: Store, served: Served, version: int) -> Model:
+    """The version that serves is in memory; another is loaded, which takes its time."""
+    if version == served.version:
+        return served.model
     with store.read() as db:
-        content = models.weights(db, version)
-    if content is None:
-        raise NotFoundError(f"there is no model version {version}; GET /models lists them")
-    return artifact.from_bytes(content, f"version {version}")
+        return serving.load(db, version)
 
 
-class _ByDigest:
-    """A model that counts as equal to another with the same digest: what the picture cache looks up."""
-
-    def __init__(self, sha256: str, model: Model) -> None:
-        self.sha256, self.model = sha256, model
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByDigest) and other.sha256 == self.sha256
-
-    def __hash__(self) -> int:
-        return hash(self.sha256)
-
-
-@lru_cache(maxsize=32)
-def _draw(keyed: _ByDigest, spec: _Spec) -> bytes:
+def _draw(load: Callable[[], Model], spec: _Spec) -> bytes:
     name, unit, scale, normalize = spec
-    parameters = keyed.model.parameters
+    parameters = load().parameters
     if unit is None:
         drawn = visualize.PICTURES[name](parameters, normalize)
     else:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from app.store.migrations import SchemaError
 Row = sa.Row[*tuple[Any, ...]]
 
 BUSY_SECONDS = 10  # how long a write waits for another one
+MOST_CHANGES = 20  # that requests make or wait to make: half of the 40 threads in which requests are answered
 _WRITE_LOCK = 784_500_324  # any number that no other program locks in this PostgreSQL database
 # A server that no longer answers is given up after about as long: without this, a call to it could hang for hours.
 _POSTGRES = {
@@ -31,6 +33,10 @@ class StoreError(Exception):
     """The database cannot be used; the text says why and what to do."""
 
 
+class BusyError(Exception):
+    """As many changes wait for the database as may."""
+
+
 class Store:
     """A database with our tables; `read` and `write` give a connection in a transaction. Raises StoreError for an impossible address."""
 
@@ -43,6 +49,7 @@ class Store:
             raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({error})") from error
         if self.is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)
+        self._changes = Semaphore(MOST_CHANGES)
         self.shown_url = parsed.set(query={}).render_as_string(hide_password=True)  # a password can stand in the query too
 
     def prepare(self) -> None:
@@ -67,6 +74,17 @@ class Store:
                 if not self.is_sqlite:
                     writing.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITE_LOCK)))
                 yield writing
+
+    @contextmanager
+    def change(self) -> Iterator[sa.Connection]:
+        """`write`, for a request. Raises BusyError at once where too many wait: they would leave no thread for those who only read."""
+        if not self._changes.acquire(blocking=False):
+            raise BusyError(f"{MOST_CHANGES} changes wait for the database already")
+        try:
+            with self.write() as connection:
+                yield connection
+        finally:
+            self._changes.release()
 
     def backup(self, target: Path) -> int:
         """Copy one state of the whole database, whichever kind it is, into a new SQLite file; the number of rows."""

@@ -17,12 +17,19 @@ def current_version(db: sa.Connection) -> int | None:
     return db.scalar(sa.select(activations.c.version).order_by(activations.c.id.desc()).limit(1))
 
 
-def predecessors(db: sa.Connection, count: int) -> list[int]:
-    """The versions that served before the current one, last first, each once."""
+def predecessors(db: sa.Connection, count: int | None = None) -> list[int]:
+    """The versions that served before the current one, last first, each once; all of them where no `count` is given."""
     current = current_version(db)
     last_served = sa.func.max(activations.c.id)
     served = sa.select(activations.c.version).where(activations.c.version != current).group_by(activations.c.version)
     return list(db.scalars(served.order_by(last_served.desc()).limit(count)))
+
+
+def candidates(db: sa.Connection) -> list[int]:
+    """Every version, the likeliest to serve first: the current one, those before it, the newest shipped one, the newest of all others."""
+    served = [current_version(db), *predecessors(db)]
+    others = db.scalars(sa.select(models.c.version).order_by(models.c.source != "shipped", models.c.version.desc()))
+    return [version for version in dict.fromkeys([*served, *others]) if version is not None]
 
 
 def find(db: sa.Connection, version: int) -> Row | None:
@@ -74,9 +81,14 @@ def activate(db: sa.Connection, version: int, reason: str) -> None:
     db.execute(activations.insert().values(version=version, activated=now(), reason=reason))
 
 
+def withdraw(db: sa.Connection, version: int) -> None:
+    """Forget that a version ever served: the one before it is current again."""
+    db.execute(activations.delete().where(activations.c.version == version))
+
+
 def remove(db: sa.Connection, version: int) -> None:
     """Forget a version that does not serve, and that it ever did."""
-    db.execute(activations.delete().where(activations.c.version == version))
+    withdraw(db, version)
     db.execute(models.delete().where(models.c.version == version))
 
 

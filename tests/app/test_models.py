@@ -10,7 +10,7 @@ from app.settings import Settings
 from model_core import Model, Recipe, artifact, card
 from tests.support import tiny
 from tests.support.pictures import encode, grey
-from tests.support.service import add_version, eventually
+from tests.support.service import activate, add_damaged_version, add_version, eventually
 
 PNG = encode(grey())
 
@@ -116,12 +116,24 @@ def test_a_whole_number_may_be_written_as_json_allows(client: TestClient) -> Non
     assert client.put("/models/current", json={"version": 1.0}).json()["version"] == 1
 
 
-def test_a_damaged_version_stays_out(own_client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifact, "to_bytes", lambda _: b"PK damaged")
-    version = add_version(settings, another_model())
-    own_client.put("/models/current", json={"version": version})
-    assert not eventually(lambda: predicted_by(own_client) != 1, seconds=0.6)
-    assert own_client.get("/readyz").status_code == 200
+def test_a_damaged_version_stays_out_and_nothing_is_made_of_it(own_client: TestClient, settings: Settings) -> None:
+    version = add_damaged_version(settings)
+    answers = [
+        own_client.put("/models/current", json={"version": version}),
+        own_client.post("/v2/repository/models/fashion-mnist/load", json={"parameters": {"version": str(version)}}),
+        own_client.get(f"/weights/w1.png?version={version}"),
+        own_client.get(f"/weights/w1/0?version={version}"),
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+        assert f"version {version} cannot be read" in answer.json()["detail"]
+    assert own_client.get("/models/current").json()["version"] == predicted_by(own_client) == 1
+
+
+def test_a_current_version_that_turns_out_to_be_damaged_is_not_current_any_more(own_client: TestClient, settings: Settings) -> None:
+    activate(settings, add_damaged_version(settings))
+    assert eventually(lambda: own_client.get("/models/current").json()["version"] == 1)
+    assert predicted_by(own_client) == 1
 
 
 def test_a_file_can_be_read_by_anything_that_reads_npz(client: TestClient) -> None:

@@ -1,6 +1,7 @@
 """Start and stop: what an empty or a used database begins with, what stops the start-up, how a server ends."""
 
 import dataclasses
+import json
 import logging
 import signal
 import socket
@@ -16,7 +17,18 @@ from app.settings import Settings
 from app.store import attempts, jobs, models
 from model_core.errors import ArtifactFormatError
 from tests.support import tiny
-from tests.support.service import client_of, environ_of, eventually, free_port, server, start_process, store_of
+from tests.support.service import (
+    activate,
+    add_damaged_version,
+    add_version,
+    client_of,
+    environ_of,
+    eventually,
+    free_port,
+    server,
+    start_process,
+    store_of,
+)
 
 OTHER = dataclasses.replace(tiny.RECIPE, epochs=1, seed=2)
 
@@ -60,6 +72,51 @@ def test_without_a_good_shipped_model_the_current_one_serves_and_a_warning_says_
 def test_a_damaged_model_in_an_empty_database_stops_the_start(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ArtifactFormatError):
         open_store(dataclasses.replace(settings, model=spoiled(tmp_path, "damaged")))
+
+
+def test_a_current_version_that_cannot_be_loaded_gives_way_to_the_newest_before_it_that_can(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_store(settings).close()
+    good, *damaged = add_version(settings, tiny.model(OTHER)), add_damaged_version(settings), add_damaged_version(settings)
+    activate(settings, good, *damaged)
+    with client_of(settings) as client:
+        assert client.get("/readyz").json()["model"]["version"] == good
+        listed = client.get("/models").json()
+    assert (listed["current"], listed["previous"]) == (good, 1)
+    assert [f"version {good} serves" in text for text in caplog.messages if "cannot be read" in text] == [True]
+
+
+def test_several_workers_start_beside_a_damaged_current_version_and_say_so_in_one_line(settings: Settings, tmp_path: Path) -> None:
+    settings = dataclasses.replace(settings, workers=2, port=free_port())
+    open_store(settings).close()
+    activate(settings, add_damaged_version(settings))
+    with server(settings, tmp_path / "log") as (_, client):
+        assert client.get("/models/current").json()["version"] == 1
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line["level"] for line in lines if "version 1 serves" in line.get("message", "")] == ["error"]
+
+
+def test_without_a_version_before_it_the_shipped_model_serves(settings: Settings) -> None:
+    damaged = add_damaged_version(settings)
+    activate(settings, damaged)
+    with client_of(settings) as client:
+        assert client.get("/readyz").json()["model"]["version"] == client.get("/models/current").json()["version"] == damaged + 1
+
+
+def test_without_a_shipped_model_either_any_version_serves_that_can_be_loaded(settings: Settings, tmp_path: Path) -> None:
+    good, damaged = add_version(settings, tiny.model()), add_damaged_version(settings)
+    activate(settings, damaged)
+    with client_of(dataclasses.replace(settings, model=spoiled(tmp_path, "missing"))) as client:
+        assert client.get("/readyz").json()["model"]["version"] == client.get("/models/current").json()["version"] == good
+
+
+def test_where_nothing_can_be_loaded_the_start_stops_and_the_database_stays_as_it_is(settings: Settings, tmp_path: Path) -> None:
+    damaged = add_damaged_version(settings)
+    activate(settings, damaged)
+    with pytest.raises(ArtifactFormatError):
+        open_store(dataclasses.replace(settings, model=spoiled(tmp_path, "damaged")))
+    assert versions(settings) == ([damaged], damaged)
 
 
 def spoiled(folder: Path, damage: str) -> Path:

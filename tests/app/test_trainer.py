@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from app.errors import training_problem
 from app.jobs.promotion import Gate
 from app.jobs.stop import StopRequestedError, StopSignal
-from app.jobs.trainer import LostJobError, Trainer, give_back, interrupt
+from app.jobs.trainer import LostJobError, Trainer, fail, give_back, interrupt
 from app.main import open_store
 from app.settings import Settings
 from app.store import Row, Store, attempts, jobs, models
 from model_core import Model, Recipe, artifact, checkpoint, data, download, training
-from model_core.errors import DataError, DivergenceError, DownloadError
+from model_core.errors import ArtifactError, DataError, DivergenceError, DownloadError
 from tests.support import tiny
 from tests.support.service import add_version
 
@@ -206,6 +207,24 @@ def test_a_training_that_diverges_says_where_and_what_to_lower(store: Store, set
     wild = dataclasses.replace(tiny.RECIPE, epochs=20, learning_rate=10.0, momentum=0.999)
     with pytest.raises(DivergenceError, match=r"epoch \d+, step \d+.*lower learning_rate.*momentum"):
         start(store, settings, wild).run()
+
+
+def test_a_training_whose_weights_outgrow_the_artifact_fails_as_diverged_and_says_what_to_lower(store: Store, settings: Settings) -> None:
+    with pytest.raises(DivergenceError, match=r"weights grew so large .* epoch 1, .*lower learning_rate.*momentum") as diverged:
+        start(store, settings, saved=checkpoint.to_bytes(tiny.RECIPE, tiny.overgrown(tiny.RECIPE))).run()
+    fail(store, 1, 1, training_problem(diverged.value))
+    with store.read() as db:
+        (row,) = jobs.newest_first(db)
+    assert (row.status, row.version, row.error["code"]) == ("failed", None, "diverged")
+
+
+def test_a_model_that_could_not_be_loaded_is_not_published(store: Store, settings: Settings) -> None:
+    state = tiny.overgrown(tiny.RECIPE)  # at its end, as no training would leave it
+    state.best, state.epoch = state.parameters, tiny.RECIPE.epochs
+    with pytest.raises(ArtifactError, match="overflow"):
+        start(store, settings, promote="always", saved=checkpoint.to_bytes(tiny.RECIPE, state)).run()
+    with store.read() as db:
+        assert [row.version for row in models.newest_first(db)] == [1]
 
 
 def test_a_dataset_that_cannot_be_fetched_is_said_with_the_way_out(

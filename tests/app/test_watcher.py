@@ -12,9 +12,10 @@ from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.main import open_store
+from app.serving import load_current
 from app.settings import Settings
 from app.store import Store, models
-from app.watcher import STALE_SECONDS, Watcher, load_current
+from app.watcher import STALE_SECONDS, Watcher
 from tests.support import tiny
 from tests.support.service import add_version
 
@@ -109,7 +110,7 @@ def test_a_look_swaps_to_the_current_version(store: Store, settings: Settings) -
     assert predictor.served.version == version
 
 
-def test_a_damaged_version_is_said_once_and_the_way_back_stays_open(
+def test_a_version_that_cannot_be_loaded_is_withdrawn_with_one_line_and_the_way_back_stays_open(
     store: Store, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     predictor = Predictor(load_current(store))
@@ -120,7 +121,9 @@ def test_a_damaged_version_is_said_once_and_the_way_back_stays_open(
     for _ in range(3):
         watcher.tick()
     assert predictor.served.version == 1
-    assert [f"version {damaged} stays out" in text for text in caplog.messages] == [True]
+    with store.read() as db:
+        assert (models.current_version(db), models.predecessors(db)) == (1, [])
+    assert [f"version {damaged} " in text and "version 1 serves" in text for text in caplog.messages] == [True]
     good = add_version(settings, tiny.model())
     with store.write() as db:
         models.activate(db, good, "a test")

@@ -4,30 +4,49 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 
 import model_core
 from app.settings import Settings
+from model_core import network
+from model_core.recipe import MAX_HIDDEN
 from tests.support import tiny
+from tests.support.pictures import encode, grey
 from tests.support.service import free_port, server
 
 INFER = "/v2/models/fashion-mnist/infer"
 MOST_GROWTH = 350 * 2**20  # a body of 64 MiB, twice while it is put together, and what is made of 16 MiB of JSON
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, httpx2.Client]]:
+@contextmanager
+def serving(folder: Path, model: model_core.Model) -> Iterator[tuple[int, httpx2.Client]]:
     """A real server's process number, and a client of it."""
-    folder = tmp_path_factory.mktemp("server")
-    model_core.save(tiny.model(), folder / "tiny.npz")
-    settings = Settings(state_dir=folder, model=folder / "tiny.npz", training_slots=0, port=free_port())
+    model_core.save(model, folder / "model.npz")
+    settings = Settings(state_dir=folder, model=folder / "model.npz", training_slots=0, port=free_port())
     with server(settings, folder / "log") as (process, client):
         yield process.pid, client
         assert client.get("/readyz").status_code == 200
     assert "Traceback" not in (folder / "log").read_text()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, httpx2.Client]]:
+    """A server with a tiny model."""
+    with serving(tmp_path_factory.mktemp("server"), tiny.model()) as started:
+        yield started
+
+
+def largest_model() -> model_core.Model:
+    """An untrained network of the largest size."""
+    hidden = (MAX_HIDDEN, MAX_HIDDEN)
+    parameters = network.unflatten(network.initialise(hidden, np.random.default_rng(0)), hidden)
+    return model_core.Model(parameters, tiny.model().standardizer, tiny.model().card)
 
 
 def peak_bytes(pid: int) -> int:
@@ -69,3 +88,32 @@ def test_memory_stays_flat_under(name: str, service: tuple[int, httpx2.Client]) 
         assert answer.status_code == status, answer.text[:300]
         assert answer.json()["error"]
     assert peak_bytes(pid) < MOST_GROWTH + 150 * 2**20
+
+
+CROWDS = {
+    "one picture of weights, by 40": ["/weights/w1.png?scale=4&normalize=signed"] * 40,
+    "every picture of weights, at once": [
+        f"/weights/{name}.png?scale={scale}&normalize={colours}"
+        for name in ("w1", "w3", "combined")
+        for scale in (1, 2, 3, 4)
+        for colours in ("tile", "signed")
+    ],
+    "reasons, by 40": ["/explain"] * 40,
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_memory_stays_flat_where_crowds_ask_for_what_takes_long(tmp_path: Path) -> None:
+    with serving(tmp_path, largest_model()) as (pid, client):
+        for name, paths in CROWDS.items():
+            with ThreadPoolExecutor(len(paths)) as crowd:
+                answers = list(crowd.map(lambda path: ask(client, path), paths))
+            assert {answer.status_code for answer in answers} <= {200, 503}, name
+            assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 503)
+            assert peak_bytes(pid) < MOST_GROWTH + 150 * 2**20, name
+
+
+def ask(client: httpx2.Client, path: str) -> httpx2.Response:
+    if path == "/explain":
+        return client.post(path, content=encode(grey()), headers={"Content-Type": "image/png"})
+    return client.get(path)

@@ -200,6 +200,14 @@ def test_a_run_whose_very_last_step_diverges_raises_too(changes: dict[str, Any])
     assert np.isfinite(state.best).all()
 
 
+def test_weights_that_a_picture_could_overflow_end_the_run_while_the_loss_is_still_a_number() -> None:
+    r = recipe(epochs=2, momentum=0.0, l2=0.0)
+    with pytest.raises(DivergenceError) as diverged:
+        run(r, tiny.overgrown(r))
+    assert "the weights grew so large that a picture could overflow them in epoch 1, step 9, at a" in str(diverged.value)
+    assert "lower learning_rate (try 0.025), or momentum" in str(diverged.value)
+
+
 def test_training_is_never_given_the_test_images() -> None:
     assert list(inspect.signature(training.train).parameters) == ["recipe", "data", "start", "clock"]
     assert [field.name for field in dataclasses.fields(TrainingData)] == [

@@ -17,6 +17,7 @@ from app.main import create_app
 from app.settings import FIELDS, Settings
 from app.store import Store, models
 from model_core import Model, artifact
+from tests.support import tiny
 
 BASE_URL = "http://127.0.0.1"
 PATIENCE_SECONDS = 60.0  # machines can be busy; nothing here waits this long unless it is broken
@@ -42,6 +43,19 @@ def add_version(settings: Settings, model: Model) -> int:
     """Put a model beside those that the database has; its version."""
     with store_of(settings) as store, store.write() as db:
         return models.add(db, model, artifact.to_bytes(model), "uploaded")
+
+
+def add_damaged_version(settings: Settings) -> int:
+    """Put a version there whose file cannot be loaded; its number."""
+    with store_of(settings) as store, store.write() as db:
+        return models.add(db, tiny.model(), b"PK damaged", "trained")
+
+
+def activate(settings: Settings, *versions: int) -> None:
+    """Let versions serve, one after the other, without a look at what they are."""
+    with store_of(settings) as store, store.write() as db:
+        for version in versions:
+            models.activate(db, version, "a test")
 
 
 def digest_of(path: Path) -> str:

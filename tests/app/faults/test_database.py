@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from app.settings import Settings
-from app.store import schema
+from app.store import MOST_CHANGES, schema
 from app.store.attempts import MOST_FAILURES
 from tests.support.faults import RECIPE, Weights, assert_same_weights, is_gone, locked, reach, show, stop_in, submit, weights_of
 from tests.support.parts import absent
@@ -64,6 +65,24 @@ def test_a_change_that_waits_too_long_for_a_locked_database_is_told_when_to_come
             assert int(answer.headers["Retry-After"]) > 0
             assert client.get("/models").status_code == 200
         assert client.delete(f"/train/{submit(client)}").status_code == 202
+
+
+def test_a_crowd_of_changes_that_wait_for_a_locked_database_keeps_nobody_from_reading(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.BUSY_SECONDS", 60)
+    with client_of(settings) as client, ThreadPoolExecutor(60) as crowd:
+        with locked(settings):
+            changes = [crowd.submit(client.put, "/models/current", json={"version": 1}) for _ in range(60)]
+            assert eventually(lambda: sum(change.done() for change in changes) == 60 - MOST_CHANGES)
+            for path in ("/", "/static/css/base.css", "/models", "/train", "/recipes", "/metrics", "/weights/w3.png", "/readyz"):
+                assert client.get(path).status_code == 200
+            predict(client)
+            assert client.post("/explain", content=PNG, headers={"Content-Type": "image/png"}).status_code == 200
+            assert sum(change.done() for change in changes) == 60 - MOST_CHANGES  # the others wait on
+        answers = [change.result() for change in changes]
+    assert sorted(answer.status_code for answer in answers) == [200] * MOST_CHANGES + [503] * (60 - MOST_CHANGES)
+    assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 503)
 
 
 @pytest.fixture
