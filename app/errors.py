@@ -6,7 +6,7 @@ Problem (an HTTPException, because Starlette turns anything else that is raised 
 ├── UnreadableImageError 422    ├── TooLargeError 413             ├── UnauthorizedError 401
 ├── UploadPartsError 422        ├── ForbiddenError 403            ├── UnavailableError 503
 ├── InferenceError 400          ├── TooSlowError 408              ├── HeadTooLargeError 431
-└── BadRequestError 400
+└── BadRequestError 400         └── RangeError 416
 """
 
 import logging
@@ -106,9 +106,15 @@ class HeadTooLargeError(Problem):
 
 
 class BadRequestError(Problem):
-    """What came is not HTTP."""
+    """What came is not HTTP, or its Range is none."""
 
     status, code = 400, "bad-request"
+
+
+class RangeError(Problem):
+    """The Range begins behind the file's end."""
+
+    status, code = 416, "range"
 
 
 class NotFoundError(Problem):

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
-from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.staticfiles import StaticFiles
 
 from app.dependencies import MetersDep, PredictorDep, StoreDep, WatcherDep
 from app.errors import UnavailableError
 from app.facts import Facts
+from app.files import File, Files
 from app.schemas import Problem
 from app.watcher import Watcher
 
@@ -46,18 +45,18 @@ def metrics(meters: MetersDep, store: StoreDep) -> Response:
 
 
 @router.get("/", include_in_schema=False)
-async def page() -> FileResponse:
+async def page() -> File:
     """The page."""
-    return FileResponse(STATIC / "index.html")
+    return File(STATIC / "index.html")
 
 
 @router.get("/docs", include_in_schema=False)
-async def docs() -> FileResponse:
+async def docs() -> File:
     """Swagger UI over /openapi.json, all of it served from here."""
-    return FileResponse(STATIC / "docs.html")
+    return File(STATIC / "docs.html")
 
 
 def mount_files(app: FastAPI) -> None:
     """Serve the page's files, and Swagger UI's, which a package brings along."""
-    app.mount("/static", StaticFiles(directory=STATIC))
-    app.mount("/docs/assets", StaticFiles(directory=str(files("fastapi_offline") / "static")))
+    app.mount("/static", Files(directory=STATIC))
+    app.mount("/docs/assets", Files(directory=str(files("fastapi_offline") / "static")))

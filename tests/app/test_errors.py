@@ -114,6 +114,35 @@ def test_every_error_of_the_service_is_a_problem_document(client: TestClient, me
         assert answer.headers["Allow"]
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/static/css/base.css", "/docs/assets/swagger-ui.css"])
+@pytest.mark.parametrize(
+    ("wanted", "status", "code"),
+    [
+        ("bytes=5-2", 400, "bad-request"),
+        ("bytes=", 400, "bad-request"),
+        ("bytes=a-b", 400, "bad-request"),
+        ("bytes=" + "9" * 5000 + "-", 400, "bad-request"),
+        ("bytes=99999999-", 416, "range"),
+    ],
+)
+def test_a_range_that_cannot_be_had_is_a_problem_document(client: TestClient, path: str, wanted: str, status: int, code: str) -> None:
+    answer = client.get(path, headers={"Range": wanted})
+    assert assert_problem(answer, status)["code"] == code
+    if status == 416:
+        size = client.get(path).headers["Content-Length"]
+        assert answer.headers["Content-Range"] == f"bytes */{size}"
+
+
+@pytest.mark.parametrize("path", ["/", "/static/css/base.css"])
+def test_a_part_of_a_file_can_be_had_and_a_range_of_another_unit_counts_for_nothing(client: TestClient, path: str) -> None:
+    whole = client.get(path).content
+    part = client.get(path, headers={"Range": "bytes=2-9"})
+    assert (part.status_code, part.content) == (206, whole[2:10])
+    for unit in ("lines=2-9", "bytes", "nonsense"):
+        answer = client.get(path, headers={"Range": unit})
+        assert (answer.status_code, answer.content) == (200, whole)
+
+
 @pytest.mark.parametrize(
     ("path", "methods"),
     [

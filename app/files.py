@@ -1,0 +1,37 @@
+"""Files of the page and of /docs, which are refused as everything else is: by problem documents."""
+
+import os
+
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from app.errors import BadRequestError, RangeError
+
+
+class File(FileResponse):
+    """A file, or the part of it that the request's Range names."""
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        """Where parts begin and end; none where the whole file is meant. Raises BadRequestError or RangeError."""
+        if not http_range.lower().startswith("bytes="):
+            return []  # RFC 9110, section 14.2: a unit that is not known counts for nothing
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader as error:
+            raise BadRequestError(f"Range is {http_range[:100]!r}; ask for bytes=FIRST-LAST, or for the whole file") from error
+        except RangeNotSatisfiable as error:
+            detail = f"Range is {http_range[:100]!r}, and the file has {file_size} bytes; ask for some of them, or for all"
+            raise RangeError(detail, {"Content-Range": f"bytes */{file_size}"}) from error
+
+
+class Files(StaticFiles):
+    """A folder of such files."""
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """The file at `full_path`, or that the client has it."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        return File(full_path, status_code, stat_result=stat_result) if isinstance(response, FileResponse) else response
