@@ -14,7 +14,7 @@ import model_core
 from app.__main__ import main
 from app.main import open_store
 from app.settings import Settings
-from app.store import attempts, jobs, models
+from app.store import attempts, jobs, models, schema
 from model_core.errors import ArtifactFormatError
 from tests.support import tiny
 from tests.support.service import (
@@ -102,6 +102,15 @@ def test_without_a_version_before_it_the_shipped_model_serves(settings: Settings
     activate(settings, damaged)
     with client_of(settings) as client:
         assert client.get("/readyz").json()["model"]["version"] == client.get("/models/current").json()["version"] == damaged + 1
+
+
+def test_a_damaged_row_of_the_shipped_model_gives_way_to_its_file(settings: Settings) -> None:
+    open_store(settings).close()
+    with store_of(settings) as store, store.write() as db:
+        db.execute(schema.models.update().values(weights=b"PK damaged"))
+    for _ in range(2):
+        open_store(settings).close()
+        assert versions(settings) == ([2, 1], 2)
 
 
 def test_without_a_shipped_model_either_any_version_serves_that_can_be_loaded(settings: Settings, tmp_path: Path) -> None:
