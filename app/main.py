@@ -36,7 +36,7 @@ from app.serving import load_current, settle
 from app.settings import Settings
 from app.store import Store, models
 from app.watcher import Watcher
-from model_core import Model, artifact
+from model_core import Model, artifact, card_format
 from model_core.errors import ArtifactError
 
 PHOTO_PLACES = 2  # photographs that are decoded at the same time: each may take a few hundred megabytes
@@ -141,6 +141,7 @@ def open_store(settings: Settings) -> Store:
         try:
             content = artifact.read_bytes(settings.model)
             shipped = artifact.from_bytes(content, str(settings.model))
+            card_format.check(shipped.card, str(settings.model))
         except ArtifactError as error:
             with store.write() as db:
                 if settle(db) is None:

@@ -5,8 +5,9 @@ import json
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,6 +127,26 @@ def test_where_nothing_can_be_loaded_the_start_stops_and_the_database_stays_as_i
     with pytest.raises(ArtifactFormatError):
         open_store(dataclasses.replace(settings, model=spoiled(tmp_path, "damaged")))
     assert versions(settings) == ([damaged], damaged)
+
+
+ODD_CARDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "no metrics": lambda card: {name: value for name, value in card.items() if name != "metrics"},
+    "nothing but the classes": lambda card: {"classes": card["classes"]},
+    "a recipe of another program": lambda card: {**card, "recipe": {"x": 1}},
+    "a word for an accuracy": lambda card: {**card, "metrics": {**card["metrics"], "test_accuracy": "abc"}},
+}
+
+
+@pytest.mark.parametrize("name", ODD_CARDS)
+def test_a_shipped_model_whose_card_cannot_be_used_is_like_a_damaged_one(settings: Settings, tmp_path: Path, name: str) -> None:
+    whole = tiny.model(OTHER)
+    odd = dataclasses.replace(settings, model=tmp_path / "odd.npz")
+    model_core.save(dataclasses.replace(whole, card=ODD_CARDS[name](whole.card)), odd.model)
+    with pytest.raises(ArtifactFormatError, match=r"odd\.npz has a card that cannot be used"):
+        open_store(odd)
+    open_store(settings).close()
+    open_store(odd).close()
+    assert versions(settings) == ([1], 1)
 
 
 def spoiled(folder: Path, damage: str) -> Path:
