@@ -94,7 +94,7 @@ class Dispatcher:
                 del self._children[job, attempt]  # not before that is written
 
     def _stop_strays(self, running: set[tuple[int, int]]) -> None:
-        """A job that was cancelled, or given to another trainer, loses its process at once."""
+        """A job that has ended, or was given to another trainer, loses its process at once."""
         for key, child in self._children.items():
             if key not in running:
                 _signal(child, signal.SIGKILL)
@@ -122,8 +122,9 @@ class Dispatcher:
     def _interrupted(self, job: int, attempt: int, reason: str) -> None:
         detail = f"{reason}, {attempts.MOST_FAILURES} times without progress; the service's log says more"
         with self._store.write() as db:
-            attempts.interrupted(db, job, attempt, document(500, "trainer-died", detail))
-        log.warning("job %d: attempt %d is over, %s", job, attempt, reason)
+            cut_short = attempts.interrupted(db, job, attempt, document(500, "trainer-died", detail))
+        if cut_short:  # else the job had ended before its trainer did
+            log.warning("job %d: attempt %d is over, %s", job, attempt, reason)
 
 
 def trainer_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from app.main import open_store
 from app.settings import Settings
 from app.store import Row, Store, jobs
 from tests.support import tiny
-from tests.support.faults import kill, no_trainer_left, trainer_of
+from tests.support.faults import is_gone, kill, no_trainer_left, trainer_of
+from tests.support.service import eventually
 
 
 @pytest.fixture
@@ -77,6 +78,30 @@ def test_a_stop_that_cannot_be_written_ends_the_trainers_all_the_same(
     tick_twice(next_one)
     assert job(store).attempt == 2
     next_one.stop()
+
+
+@pytest.mark.parametrize("end", ["succeeded", "cancelled"])
+def test_a_trainer_that_outlives_its_job_is_ended_and_nothing_is_said_of_it(
+    store: Store, settings: Settings, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    dispatcher = Dispatcher(store, settings, os.environ)
+    dispatcher.tick()
+    pid = trainer_of(settings, 1)
+    with store.write() as db:
+        if end == "cancelled":
+            jobs.cancel(db, 1)
+        else:
+            jobs.end(db, 1, "succeeded")  # its trainer says so, and then takes a moment to leave
+
+    def is_ended() -> bool:
+        dispatcher.tick()
+        return is_gone(pid)
+
+    assert eventually(is_ended)
+    tick_twice(dispatcher)
+    assert (job(store).status, job(store).failures) == (end, 0)
+    assert [text for text in caplog.messages if "is over" in text] == []
+    dispatcher.stop()
 
 
 def test_a_job_without_a_process_is_given_to_another_after_the_silence_and_not_before(store: Store, settings: Settings) -> None:
