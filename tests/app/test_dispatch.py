@@ -1,5 +1,6 @@
 """The dispatcher outlives a database that refuses: what it could not write it writes later."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -78,6 +79,25 @@ def test_a_stop_that_cannot_be_written_ends_the_trainers_all_the_same(
     tick_twice(next_one)
     assert job(store).attempt == 2
     next_one.stop()
+
+
+def test_a_stop_waits_for_a_locked_database_once_however_many_jobs_it_gives_back(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.write() as db:
+        jobs.submit(db, {**tiny.RECIPE.as_record(), "epochs": 2000}, "always")
+    dispatcher = Dispatcher(store, dataclasses.replace(settings, training_slots=2), os.environ)
+    dispatcher.tick()
+    kill(trainer_of(settings, 1), trainer_of(settings, 2))
+    waits = []
+
+    def wait_in_vain(store: Store) -> AbstractContextManager[sa.Connection]:
+        waits.append(store)
+        return refuse()
+
+    monkeypatch.setattr(Store, "write", wait_in_vain)
+    dispatcher.stop()
+    assert len(waits) == 1
 
 
 @pytest.mark.parametrize("end", ["succeeded", "cancelled"])
