@@ -28,6 +28,8 @@ from model_core.errors import ArtifactError, DataError, DivergenceError, RecipeE
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 METHODS_OF_FILES = ("GET", "HEAD")
+# What a database says of statements that are wrong, rather than of itself.
+OUR_FAULTS = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError, sa.exc.NotSupportedError)
 log = logging.getLogger("rookie")
 
 
@@ -173,7 +175,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RecipeError, _on_recipe_error)
     app.add_exception_handler(ArtifactError, _on_artifact_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    for trouble in (sa.exc.OperationalError, sa.exc.TimeoutError, BusyError):
+    for trouble in (sa.exc.DatabaseError, sa.exc.TimeoutError, BusyError):
         app.add_exception_handler(trouble, _on_database_trouble)
 
 
@@ -252,6 +254,8 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:  # noq
 
 
 async def _on_database_trouble(request: Request, error: Exception) -> Response:
+    if isinstance(error, OUR_FAULTS):
+        raise error
     log.warning("%s %s: %s", request.method, request.url.path, error)
-    problem = UnavailableError("the database is busy, full or away; predictions go on meanwhile", retry_after_seconds=5)
+    problem = UnavailableError("the database is busy, full, damaged or away; predictions go on meanwhile", retry_after_seconds=5)
     return response(problem.document(), request.scope, problem.headers)

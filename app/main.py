@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
+import sqlalchemy as sa
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
@@ -35,7 +36,7 @@ from app.serving import load_current, settle
 from app.settings import Settings
 from app.store import Store, models
 from app.watcher import Watcher
-from model_core import artifact
+from model_core import Model, artifact, card_format
 from model_core.errors import ArtifactError
 
 PHOTO_PLACES = 2  # photographs that are decoded at the same time: each may take a few hundred megabytes
@@ -137,20 +138,27 @@ def open_store(settings: Settings) -> Store:
     """The database, with the shipped model in it. Raises StoreError, or ArtifactError where nothing could serve."""
     store = Store(settings.store_url)
     store.prepare()
-    try:
-        content = artifact.read_bytes(settings.model)
-        shipped = artifact.from_bytes(content, str(settings.model))
-    except ArtifactError as error:
-        with store.write() as db:
-            if settle(db) is None:
-                raise
-        log.warning("%s; the database's current model serves", error)
-        return store
-    with store.write() as db:
-        version = models.version_with(db, artifact.sha256(content))
-        if version is None:
-            version = models.add(db, shipped, content, "shipped")
-        if models.current_version(db) is None:
-            models.activate(db, version, "the shipped model, in an empty database")
-        settle(db)
+    with store.explained():
+        try:
+            content = artifact.read_bytes(settings.model)
+            shipped = artifact.from_bytes(content, str(settings.model))
+            card_format.check(shipped.card, str(settings.model))
+        except ArtifactError as error:
+            with store.write() as db:
+                if settle(db) is None:
+                    raise
+            log.warning("%s; the database's current model serves", error)
+        else:
+            with store.write() as db:
+                _take_in(db, shipped, content)
     return store
+
+
+def _take_in(db: sa.Connection, shipped: Model, content: bytes) -> None:
+    """Add the shipped model where it is missing, or damaged; it serves where nothing else does."""
+    version = models.version_with(db, artifact.sha256(content))
+    if version is None or models.weights(db, version) != content:
+        version = models.add(db, shipped, content, "shipped")
+    if models.current_version(db) is None:
+        models.activate(db, version, "the shipped model, in an empty database")
+    settle(db)

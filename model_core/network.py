@@ -13,6 +13,7 @@ from model_core.layers import Array
 
 PIXELS = 784
 CLASSES = 10
+LARGEST_WEIGHT = 1e15  # a product of two matrices stays within float32, whatever the activations are
 LARGEST_ACTIVATION = 1e30  # well inside float32: nothing that any picture makes of the weights is infinite or no number
 
 
@@ -102,8 +103,10 @@ def largest_activation(p: Parameters, largest_input: float) -> float:
 
 
 def can_overflow(p: Parameters, largest_input: float) -> bool:
-    """Whether some picture with |x| <= largest_input could take an activation beyond what float32 holds."""
-    return not largest_activation(p, largest_input) <= LARGEST_ACTIVATION  # NaN is neither above nor below
+    """Whether some picture with |x| <= largest_input, or a product of the weights alone, could go beyond what float32 holds."""
+    largest_weight = max(float(np.abs(w).max()) for w in p.weights)
+    # NaN is neither above nor below.
+    return not (largest_weight <= LARGEST_WEIGHT and largest_activation(p, largest_input) <= LARGEST_ACTIVATION)
 
 
 def loss(p: Parameters, x: Array, targets: Array, l2: float = 0.0) -> float:

@@ -57,22 +57,26 @@ class Dispatcher:
         for child in self._children.values():
             _signal(child, signal.SIGTERM)
         deadline = self._clock() + STOP_SECONDS
-        for (job, attempt), child in self._children.items():
+        for child in self._children.values():
             try:
                 child.wait(max(0.0, deadline - self._clock()))
             except subprocess.TimeoutExpired:
                 _signal(child, signal.SIGKILL)
                 child.wait()
-            self._give_back(job, attempt)
+        self._give_back()
         self._children.clear()
 
-    def _give_back(self, job: int, attempt: int) -> None:
-        """A trainer that was still starting up could not do it itself."""
+    def _give_back(self) -> None:
+        """Trainers that were still starting up could not do it themselves. One write: on a locked database each would wait."""
+        if not self._children:
+            return
         try:
             with self._store.write() as db:
-                attempts.requeue(db, job, attempt)
+                for job, attempt in self._children:
+                    attempts.requeue(db, job, attempt)
         except sa.exc.SQLAlchemyError as error:
-            log.warning("job %d stays as it is until a service finds it without a trainer: %s", job, error)
+            numbers = ", ".join(str(job) for job, _ in self._children)
+            log.warning("jobs %s stay as they are until a service finds them without a trainer: %s", numbers, error)
 
     def _start_next(self) -> bool:
         with self._store.write() as db:
@@ -94,7 +98,7 @@ class Dispatcher:
                 del self._children[job, attempt]  # not before that is written
 
     def _stop_strays(self, running: set[tuple[int, int]]) -> None:
-        """A job that was cancelled, or given to another trainer, loses its process at once."""
+        """A job that has ended, or was given to another trainer, loses its process at once."""
         for key, child in self._children.items():
             if key not in running:
                 _signal(child, signal.SIGKILL)
@@ -122,8 +126,9 @@ class Dispatcher:
     def _interrupted(self, job: int, attempt: int, reason: str) -> None:
         detail = f"{reason}, {attempts.MOST_FAILURES} times without progress; the service's log says more"
         with self._store.write() as db:
-            attempts.interrupted(db, job, attempt, document(500, "trainer-died", detail))
-        log.warning("job %d: attempt %d is over, %s", job, attempt, reason)
+            cut_short = attempts.interrupted(db, job, attempt, document(500, "trainer-died", detail))
+        if cut_short:  # else the job had ended before its trainer did
+            log.warning("job %d: attempt %d is over, %s", job, attempt, reason)
 
 
 def trainer_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The database where the parts of the service meet: SQLAlchemy Core over SQLite or PostgreSQL."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Semaphore
@@ -56,6 +56,10 @@ class Store:
         """Create the tables where they are missing. Raises StoreError where the database cannot be used."""
         with _explained(self.shown_url), self.write() as db:
             migrations.bring_up_to_date(db)
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Whatever the database refuses inside is a StoreError that says which one it is."""
+        return _explained(self.shown_url)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

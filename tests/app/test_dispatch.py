@@ -1,5 +1,6 @@
 """The dispatcher outlives a database that refuses: what it could not write it writes later."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -13,7 +14,8 @@ from app.main import open_store
 from app.settings import Settings
 from app.store import Row, Store, jobs
 from tests.support import tiny
-from tests.support.faults import kill, no_trainer_left, trainer_of
+from tests.support.faults import is_gone, kill, no_trainer_left, trainer_of
+from tests.support.service import eventually
 
 
 @pytest.fixture
@@ -77,6 +79,49 @@ def test_a_stop_that_cannot_be_written_ends_the_trainers_all_the_same(
     tick_twice(next_one)
     assert job(store).attempt == 2
     next_one.stop()
+
+
+def test_a_stop_waits_for_a_locked_database_once_however_many_jobs_it_gives_back(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.write() as db:
+        jobs.submit(db, {**tiny.RECIPE.as_record(), "epochs": 2000}, "always")
+    dispatcher = Dispatcher(store, dataclasses.replace(settings, training_slots=2), os.environ)
+    dispatcher.tick()
+    kill(trainer_of(settings, 1), trainer_of(settings, 2))
+    waits = []
+
+    def wait_in_vain(store: Store) -> AbstractContextManager[sa.Connection]:
+        waits.append(store)
+        return refuse()
+
+    monkeypatch.setattr(Store, "write", wait_in_vain)
+    dispatcher.stop()
+    assert len(waits) == 1
+
+
+@pytest.mark.parametrize("end", ["succeeded", "cancelled"])
+def test_a_trainer_that_outlives_its_job_is_ended_and_nothing_is_said_of_it(
+    store: Store, settings: Settings, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    dispatcher = Dispatcher(store, settings, os.environ)
+    dispatcher.tick()
+    pid = trainer_of(settings, 1)
+    with store.write() as db:
+        if end == "cancelled":
+            jobs.cancel(db, 1)
+        else:
+            jobs.end(db, 1, "succeeded")  # its trainer says so, and then takes a moment to leave
+
+    def is_ended() -> bool:
+        dispatcher.tick()
+        return is_gone(pid)
+
+    assert eventually(is_ended)
+    tick_twice(dispatcher)
+    assert (job(store).status, job(store).failures) == (end, 0)
+    assert [text for text in caplog.messages if "is over" in text] == []
+    dispatcher.stop()
 
 
 def test_a_job_without_a_process_is_given_to_another_after_the_silence_and_not_before(store: Store, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -83,6 +84,31 @@ def test_a_crash_tells_nothing(crashing: TestClient) -> None:
         assert assert_problem(answer, 500, media_type)["code"] == "internal-error"
         assert "secret" not in answer.text
         assert "RuntimeError" not in answer.text
+
+
+@pytest.mark.parametrize("kind", [sa.exc.DatabaseError, sa.exc.OperationalError, sa.exc.InternalError, sa.exc.TimeoutError])
+def test_a_database_in_trouble_is_503_with_when_to_come_again(kind: type[sa.exc.SQLAlchemyError]) -> None:
+    answer = failing_with(kind).get("/fail")
+    assert assert_problem(answer, 503)["code"] == "unavailable"
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize("kind", errors.OUR_FAULTS)
+def test_a_statement_that_the_database_refuses_is_a_crash(kind: type[sa.exc.SQLAlchemyError]) -> None:
+    assert assert_problem(failing_with(kind).get("/fail"), 500)["code"] == "internal-error"
+
+
+def failing_with(kind: type[sa.exc.SQLAlchemyError]) -> TestClient:
+    """An application whose database fails in that way."""
+    app = FastAPI()
+    errors.install(app)
+    app.add_middleware(Observer, meters=Meters(), log=None)
+
+    @app.get("/fail")
+    def fail() -> None:
+        raise kind("SELECT", {}, Exception("the driver's words")) if issubclass(kind, sa.exc.DBAPIError) else kind("no connection")
+
+    return TestClient(app, base_url=BASE_URL)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import json
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ import model_core
 from app.__main__ import main
 from app.main import open_store
 from app.settings import Settings
-from app.store import attempts, jobs, models
+from app.store import attempts, jobs, models, schema
 from model_core.errors import ArtifactFormatError
 from tests.support import tiny
 from tests.support.service import (
@@ -104,6 +105,15 @@ def test_without_a_version_before_it_the_shipped_model_serves(settings: Settings
         assert client.get("/readyz").json()["model"]["version"] == client.get("/models/current").json()["version"] == damaged + 1
 
 
+def test_a_damaged_row_of_the_shipped_model_gives_way_to_its_file(settings: Settings) -> None:
+    open_store(settings).close()
+    with store_of(settings) as store, store.write() as db:
+        db.execute(schema.models.update().values(weights=b"PK damaged"))
+    for _ in range(2):
+        open_store(settings).close()
+        assert versions(settings) == ([2, 1], 2)
+
+
 def test_without_a_shipped_model_either_any_version_serves_that_can_be_loaded(settings: Settings, tmp_path: Path) -> None:
     good, damaged = add_version(settings, tiny.model()), add_damaged_version(settings)
     activate(settings, damaged)
@@ -117,6 +127,26 @@ def test_where_nothing_can_be_loaded_the_start_stops_and_the_database_stays_as_i
     with pytest.raises(ArtifactFormatError):
         open_store(dataclasses.replace(settings, model=spoiled(tmp_path, "damaged")))
     assert versions(settings) == ([damaged], damaged)
+
+
+ODD_CARDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "no metrics": lambda card: {name: value for name, value in card.items() if name != "metrics"},
+    "nothing but the classes": lambda card: {"classes": card["classes"]},
+    "a recipe of another program": lambda card: {**card, "recipe": {"x": 1}},
+    "a word for an accuracy": lambda card: {**card, "metrics": {**card["metrics"], "test_accuracy": "abc"}},
+}
+
+
+@pytest.mark.parametrize("name", ODD_CARDS)
+def test_a_shipped_model_whose_card_cannot_be_used_is_like_a_damaged_one(settings: Settings, tmp_path: Path, name: str) -> None:
+    whole = tiny.model(OTHER)
+    odd = dataclasses.replace(settings, model=tmp_path / "odd.npz")
+    model_core.save(dataclasses.replace(whole, card=ODD_CARDS[name](whole.card)), odd.model)
+    with pytest.raises(ArtifactFormatError, match=r"odd\.npz has a card that cannot be used"):
+        open_store(odd)
+    open_store(settings).close()
+    open_store(odd).close()
+    assert versions(settings) == ([1], 1)
 
 
 def spoiled(folder: Path, damage: str) -> Path:

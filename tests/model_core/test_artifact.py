@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import model_core
-from model_core import artifact
+from model_core import artifact, explain
 from model_core.artifact import FORMAT, MAX_BYTES, Model
 from model_core.data import CLASSES
 from model_core.errors import ArtifactError, ArtifactFormatError, ArtifactMissingError
-from model_core.network import Parameters, initialise, unflatten
+from model_core.network import LARGEST_WEIGHT, Parameters, initialise, unflatten
 from model_core.preprocess import STD_FLOOR
 from model_core.recipe import MAX_HIDDEN
 from tests.support import tiny
@@ -295,6 +295,15 @@ NOT_HEADERS = [
 @pytest.mark.parametrize("text", NOT_HEADERS, ids=lambda text: text[:60])
 def test_a_header_that_numpy_does_not_write_is_refused(text: str) -> None:
     refusal(with_members(w1=npy_header(text, bytes(784 * 3 * 4))))
+
+
+def test_weights_are_bounded_even_where_no_activation_reaches_them() -> None:
+    silent = {"w1": np.zeros((784, 3), np.float32), "b1": np.zeros(3, np.float32)}
+    largest = {"w2": np.full((3, 2), LARGEST_WEIGHT, np.float32), "w3": np.full((2, 10), LARGEST_WEIGHT, np.float32)}
+    p = artifact.from_bytes(with_members(**silent, **largest), "").parameters
+    assert np.isfinite(explain.speaks_for(p, 0)).all()
+    for name, w in largest.items():
+        assert "overflow" in refusal(with_members(**silent, **{**largest, name: w * np.float32(1.01)}))
 
 
 def peak_memory(content: bytes) -> int:

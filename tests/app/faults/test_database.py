@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
@@ -19,17 +20,17 @@ from starlette.testclient import TestClient
 from app.settings import Settings
 from app.store import MOST_CHANGES, schema
 from app.store.attempts import MOST_FAILURES
-from tests.support.faults import RECIPE, Weights, assert_same_weights, is_gone, locked, reach, show, stop_in, submit, weights_of
+from tests.support.faults import RECIPE, Client, Weights, assert_same_weights, is_gone, locked, reach, show, stop_in, submit, weights_of
 from tests.support.parts import absent
 from tests.support.pictures import encode, grey
-from tests.support.service import client_of, eventually, store_of, wait_for
+from tests.support.service import client_of, environ_of, eventually, free_port, server, start_process, store_of, wait_for
 
 PNG = encode(grey())
 LOCKED_SECONDS = 3
 DISK_BYTES = 48 * 2**20
 
 
-def predict(client: TestClient) -> tuple[int, float]:
+def predict(client: Client) -> tuple[int, float]:
     """Post a picture: the version that answered, and the seconds that it took."""
     began = time.perf_counter()
     answer = client.post("/predict", content=PNG, headers={"Content-Type": "image/png"})
@@ -83,6 +84,36 @@ def test_a_crowd_of_changes_that_wait_for_a_locked_database_keeps_nobody_from_re
         answers = [change.result() for change in changes]
     assert sorted(answer.status_code for answer in answers) == [200] * MOST_CHANGES + [503] * (60 - MOST_CHANGES)
     assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 503)
+
+
+@pytest.mark.parametrize("part", ["head", "meta", "activations"])
+def test_a_damaged_database_file_is_503_for_who_needs_it_and_predictions_go_on(settings: Settings, tmp_path: Path, part: str) -> None:
+    settings = dataclasses.replace(settings, port=free_port())
+    with server(settings, tmp_path / "log") as (_, client):
+        assert client.get("/models").status_code == 200
+        damage(settings, part)
+        for method, path in (("GET", "/models"), ("GET", "/models/1/card.md"), ("GET", "/train"), ("GET", "/metrics"), ("POST", "/train")):
+            answer = client.request(method, path)
+            assert answer.status_code in (200, 202, 503), answer.text
+        assert client.put("/models/current", json={"version": 1}).status_code == (200 if part == "meta" else 503)
+        predict(client)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    with (tmp_path / "log").open("wb") as output:
+        assert start_process(environ_of(settings), output).wait(60) == 1
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert line.startswith("rookie: the database ")
+
+
+def damage(settings: Settings, part: str) -> None:
+    """Overwrite the SQLite file's head, or a table's first page, as a failing disk may."""
+    path = settings.state_dir / "rookie.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        found = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [part]).fetchone()
+        (page,) = db.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek(page * (found[0] - 1) if found else 0)
+        file.write(np.random.default_rng(0).bytes(page))
 
 
 @pytest.fixture
