@@ -85,6 +85,8 @@ def _check_port(settings: Settings) -> None:
             raise SettingsError(
                 f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); set ROOKIE_PORT to a free one"
             ) from error
+        except TypeError as error:  # a name that IDNA cannot encode
+            raise SettingsError(f"cannot listen on {settings.host} ({error}); set ROOKIE_HOST to an address of this machine") from error
 
 
 if __name__ == "__main__":

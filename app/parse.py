@@ -5,6 +5,15 @@ import re
 from collections.abc import Callable
 
 
+def utf_8(text: str) -> str:
+    """What can be written down: the database, the log and every answer are UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("UTF-8") from None
+    return text
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """A whole number within bounds."""
 

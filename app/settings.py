@@ -99,7 +99,7 @@ class Settings:
             if text == "":
                 continue  # `ROOKIE_X=` in an env file means: the default
             try:
-                values[field.name] = field.metadata["parse"](text)
+                values[field.name] = field.metadata["parse"](parse.utf_8(text))
             except ValueError as error:
                 shown = "(not shown)" if field.metadata["secret"] else repr(text)
                 raise SettingsError(f"{name} is {shown}; it must be {error}") from None

@@ -45,8 +45,8 @@ class Store:
             parsed = _parsed(url)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
             self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
-        except (sa.exc.ArgumentError, ImportError, TypeError) as error:  # TypeError: sqlite:// without a file
-            raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({error})") from error
+        except (sa.exc.ArgumentError, ImportError, TypeError, ValueError) as error:  # TypeError: sqlite:// without a file
+            raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({_one_line(error)})") from error
         if self.is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)
         self._changes = Semaphore(MOST_CHANGES)
@@ -117,11 +117,16 @@ def _explained(shown_url: str) -> Iterator[None]:
         yield
     except SchemaError as error:
         raise StoreError(f"the database {shown_url} {error}") from error
-    except sa.exc.SQLAlchemyError as error:
-        reason = " ".join(str(getattr(error, "orig", error)).split())  # drivers write paragraphs
+    except (sa.exc.SQLAlchemyError, ValueError, OverflowError) as error:  # the last two: what a driver says of a value in the address
+        reason = _one_line(getattr(error, "orig", error))
         raise StoreError(
             f"the database {shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"
         ) from error
+
+
+def _one_line(error: object) -> str:
+    """What an error says; drivers write paragraphs."""
+    return " ".join(str(error).split())
 
 
 @contextmanager
@@ -165,8 +170,9 @@ def _parsed(url: str) -> sa.URL:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"the folder {folder} cannot be made ({error.strerror}); set ROOKIE_STATE_DIR to one that can") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(f"the folder {folder} cannot be made ({reason}); set ROOKIE_STATE_DIR to one that can") from error
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:

@@ -1,5 +1,6 @@
 """Settings: one table; an unknown name or a bad value stops the start-up and says which."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ BAD = [
     ("ROOKIE_BATCH_BYTES", "64MiB"),
     ("ROOKIE_STORED_BYTES", "9" * 20),
 ]
+NOT_UTF_8 = os.fsdecode(b"/srv/\xff-0123456789")
 KUBERNETES = {
     "ROOKIE_PORT": "tcp://10.0.0.1:80",
     "ROOKIE_SERVICE_HOST": "10.0.0.1",
@@ -162,6 +164,12 @@ def test_a_scope_without_a_token_is_refused() -> None:
     with pytest.raises(SettingsError, match="set ROOKIE_TOKEN too"):
         Settings.from_environ({"ROOKIE_TOKEN_SCOPE": "all"})
     assert Settings.from_environ({"ROOKIE_TOKEN_SCOPE": "all", "ROOKIE_TOKEN": TOKEN}).token_scope == "all"
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_text_that_is_not_utf_8_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is .*; it must be "):
+        Settings.from_environ({name: NOT_UTF_8})
 
 
 SECRETS: list[dict[str, Any]] = [

@@ -179,6 +179,8 @@ def taken_port() -> Iterator[int]:
         ("ROOKIE_DATABASE_URL", "postgresql+psycopg://127.0.0.1:1/rookie", "ROOKIE_DATABASE_URL"),
         ("ROOKIE_HOST", "0.0.0.0", "ROOKIE_TOKEN"),  # noqa: S104 (it is refused)
         ("ROOKIE_HOST", "nowhere.invalid", "cannot listen"),
+        ("ROOKIE_HOST", "\u00fc..invalid", "cannot listen"),
+        ("ROOKIE_DATABASE_URL", "sqlite:///{folder}/%00", "null"),
     ],
 )
 def test_what_stops_the_start_is_said_in_one_line(

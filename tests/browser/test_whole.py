@@ -95,6 +95,42 @@ def test_leaving_the_token_out_changes_nothing_and_says_so(watched: Open, guarde
     opened.page.locator(".recipe").get_by_text("changes need the header").wait_for()
 
 
+@pytest.mark.parametrize("given", [f"{TOKEN}\u2026", f"{TOKEN}\u20ac", "gr\u00fc\u00df-an-example-of-a-token"], ids=ascii)
+def test_a_token_that_no_header_can_carry_is_not_taken(watched: Open, guarded: str, given: str) -> None:
+    opened = watched(at=guarded, failing=True)
+    page = opened.page
+    opened.goto("#train")
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_label("Token", exact=True).fill(given)
+    page.get_by_role("button", name="Go on").click()
+    assert page.get_by_label("Token", exact=True).evaluate("input => !input.validity.valid && input.title")
+    assert page.evaluate("sessionStorage.length") == 0
+    page.get_by_label("Token", exact=True).fill(f" {TOKEN} ")
+    page.get_by_role("button", name="Go on").click()
+    opened.sees("is queued.")
+    page.get_by_role("button", name="Cancel this job").click()
+    page.locator(".job").get_by_text("Cancelled").wait_for()
+
+
+def test_a_kept_token_that_no_header_can_carry_is_asked_for_again(watched: Open, guarded: str) -> None:
+    opened = watched(at=guarded, failing=True)
+    opened.goto("#train")
+    opened.page.evaluate("sessionStorage.setItem('rookie-token', 'an example \u2026')")
+    opened.page.get_by_role("button", name="Start training").click()
+    opened.page.get_by_role("dialog").get_by_text("Authorization: Bearer").wait_for()
+
+
+@pytest.mark.parametrize("name", ["toString", "constructor", "__proto__", "nothing", "hasOwnProperty/1"])
+def test_an_address_that_names_no_part_shows_the_first(watched: Open, name: str) -> None:
+    opened = watched(path=f"#{name}")
+    opened.page.locator(READY[""]).first.wait_for()
+    opened.goto("#models")
+    opened.page.locator(READY["#models"]).first.wait_for()
+    opened.goto(f"#{name}")
+    opened.page.locator(READY[""]).first.wait_for()
+    assert opened.page.title() == "Rookie"
+
+
 def test_the_documentation_works_under_its_policy(watched: Open) -> None:
     opened = watched(path="docs")
     opened.page.get_by_text("/predict", exact=True).first.wait_for()

@@ -11,7 +11,7 @@ const started = new Map();
 
 function wanted() {
   const [name] = location.hash.slice(1).split("/");
-  return name in PARTS ? name : "predict";
+  return Object.hasOwn(PARTS, name) ? name : "predict";
 }
 
 async function show(name) {

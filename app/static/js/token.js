@@ -3,10 +3,14 @@
 import { el } from "./dom.js";
 
 const KEY = "rookie-token";
+const SIGNS = "[!-~]+"; // what a token has; a header cannot carry what is beyond Latin-1
+const SENDABLE = new RegExp(`^${SIGNS}$`);
 let asking = null;
 
+/** The token that was given in this tab; null where there is none that can be sent. */
 export function token() {
-  return sessionStorage.getItem(KEY);
+  const kept = sessionStorage.getItem(KEY);
+  return SENDABLE.test(kept ?? "") ? kept : null;
 }
 
 /** Ask for the token in a dialog; whether one was given. Requests that fail meanwhile share the dialog. */
@@ -16,7 +20,14 @@ export function askForToken(why) {
 }
 
 function ask(why) {
-  const input = el("input", { id: "token", type: "password", autocomplete: "off", required: true });
+  const input = el("input", {
+    id: "token",
+    type: "password",
+    autocomplete: "off",
+    required: true,
+    pattern: `\\s*${SIGNS}\\s*`,
+    title: "A token has letters, digits and signs of ASCII, and no spaces.",
+  });
   const dialog = el(
     "dialog", { "aria-labelledby": "token-title" },
     el(

@@ -116,6 +116,28 @@ def test_an_address_that_leads_nowhere_is_refused_without_its_password(url: str)
     assert "hush" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///{folder}/x.db?timeout=abc",
+        "sqlite:///{folder}/x.db?check_same_thread=maybe",
+        "sqlite:///{folder}/x.db?cached_statements=x",
+        "sqlite:///{folder}/x.db?cached_statements=99999999999999999999",
+        "sqlite:///{folder}/x.db?detect_types=99999999999999999999",
+        "sqlite:///{folder}/%00",
+        "sqlite:///{folder}/%00/x.db",
+        "sqlite://host/x.db",
+        "sqlite:///:memory:",
+        "postgresql+psycopg://a..b/rookie",
+        "postgresql+psycopg://127.0.0.1:1/rookie?connect_timeout=abc",
+    ],
+)
+def test_an_address_with_impossible_parts_is_refused_in_one_line(tmp_path: Path, url: str) -> None:
+    with pytest.raises(StoreError, match=r"ROOKIE_DATABASE_URL|ROOKIE_STATE_DIR") as refusal:
+        prepared(url.format(folder=tmp_path))
+    assert "\n" not in str(refusal.value)
+
+
 def test_times_are_written_so_that_their_order_is_that_of_their_text() -> None:
     first, second = now(), now()
     assert first <= second

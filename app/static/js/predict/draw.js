@@ -76,7 +76,7 @@ function byKeyboard(canvas, line, send) {
       down = !down;
       if (down) line(at, at);
       else send();
-    } else if (event.key in moves) {
+    } else if (Object.hasOwn(moves, event.key)) {
       const next = at.map((value, k) => Math.min(SIDE, Math.max(0, value + moves[event.key][k])));
       if (down) line(at, next);
       at = next;

@@ -54,7 +54,7 @@ function fields(block) {
   for (const line of block.split(/\r?\n/)) {
     const [, name, value] = /^(\w*): ?(.*)$/.exec(line) ?? [];
     if (name === "data") found.data += value;
-    else if (name in found) found[name] = value;
+    else if (Object.hasOwn(found, name)) found[name] = value;
   }
   return found;
 }
