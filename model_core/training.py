@@ -1,9 +1,11 @@
 """The training loop: the one that the command line, the service and the tests consume."""
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,27 +153,33 @@ class _Run:
         """One pass over the training images, in an order drawn from the seed and the epoch's number."""
         rng = np.random.default_rng([_seed(self.recipe), epoch])
         order = rng.permutation(len(self.data.images))
-        size, steps = self.recipe.batch_size, self.steps
+        batches = [order[start : start + self.recipe.batch_size] for start in range(0, len(order), self.recipe.batch_size)]
         sums = _Means()
-        for step in range(steps):
-            index = order[step * size : (step + 1) * size]
-            rate = learning_rate(self.recipe, epoch - 1 + (step / steps if self.recipe.schedule != "step" else 0))
-            self._step(index, rate, rng, (epoch - 1) * steps + step, sums)
-            if not math.isfinite(sums.loss + sums.penalty):
-                raise DivergenceError(epoch, step + 1, rate)
+        # The next batch is made while the weights are updated: both are memory to go through, and neither touches what the other needs.
+        with ThreadPoolExecutor(1, "batch") as beside:
+            x = beside.submit(self._batch, batches[0], rng)
+            for step, (index, following) in enumerate(itertools.zip_longest(batches, batches[1:])):
+                self._differentiate(x.result(), index, rng, sums)
+                if following is not None:
+                    x = beside.submit(self._batch, following, rng)
+                rate = learning_rate(self.recipe, epoch - 1 + (step / self.steps if self.recipe.schedule != "step" else 0))
+                sums.penalty += len(index) * self._update(rate, (epoch - 1) * self.steps + step)
+                if not math.isfinite(sums.loss + sums.penalty):
+                    raise DivergenceError(epoch, step + 1, rate)
         return sums.over(len(order))
 
-    def _step(self, index: NDArray[np.intp], rate: float, rng: np.random.Generator, steps: int, sums: _Means) -> None:
-        """Forward, backward and update on the images of one batch."""
-        x = self._batch(index, rng)
+    def _differentiate(self, x: NDArray[np.float32], index: NDArray[np.intp], rng: np.random.Generator, sums: _Means) -> None:
+        """Forward and backward on the batch x (N, 784) of the images number `index`."""
         labels = self.data.labels[index]
         activations = self.workspace.forward(self.parameters, x, rng)
         figures = self.workspace.backward(self.parameters, x, activations, self.targets[labels], labels, self.gradients)
-        state = self.state
-        penalty = self.optimiser.step(state.parameters, self.gradient, state.velocity, state.average, rate, steps)
-        sums.penalty += len(index) * penalty
         sums.loss += len(index) * figures.cross_entropy
         sums.accuracy += figures.correct
+
+    def _update(self, rate: float, steps: int) -> float:
+        """Step number `steps` (from 0) of the optimiser; the penalty before it."""
+        state = self.state
+        return self.optimiser.step(state.parameters, self.gradient, state.velocity, state.average, rate, steps)
 
     def _batch(self, index: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
         """Images number `index`, augmented and standardised: x (N, 784)."""

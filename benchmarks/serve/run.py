@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.serve.load import Request, Round, run
+from tests.support.service import free_port
 
 ROOT = Path(__file__).parents[2]
 PEERS, ENVIRONMENTS = Path(__file__).parent / "peers", ROOT / ".venv-peers"
@@ -57,6 +58,10 @@ def array() -> Request:
     buffer = io.BytesIO()
     np.save(buffer, np.zeros((BATCH, 28, 28), np.uint8))
     return Request("/predict/batch", {"Content-Type": "application/x-npy"}, buffer.getvalue())
+
+
+class NotStartedError(Exception):
+    """A server does not start here."""
 
 
 @dataclass(frozen=True)
@@ -119,24 +124,30 @@ def _measure(server: Server, folder: Path, seconds: float, found: dict[tuple[str
     if not binary.exists():
         print(f"{server.environment} is not installed ({binary}); its row stays out", file=sys.stderr)
         return
-    with _started(server, binary, folder) as (process, port):
-        for name, (request, _) in server.rows.items():
-            script = request.write_script(folder, "".join(filter(str.isalnum, name)))
-            url = f"http://127.0.0.1:{port}{request.path}"
-            run(script, url, 4, 1, LOAD_CORE, process)  # to warm up
-            for connections in CONNECTIONS if request.path != "/predict/batch" else BATCH_CONNECTIONS:
-                found.setdefault((name, connections), []).append(run(script, url, connections, seconds, LOAD_CORE, process))
+    try:
+        with _started(server, binary, folder) as (process, port):
+            _load_rows(server, folder, seconds, process, port, found)
+    except NotStartedError as error:
+        print(f"{error}\nits rows stay out", file=sys.stderr)
+
+
+def _load_rows(server: Server, folder: Path, seconds: float, process: int, port: int, found: dict[tuple[str, int], list[Round]]) -> None:
+    for name, (request, _) in server.rows.items():
+        script = request.write_script(folder, "".join(filter(str.isalnum, name)))
+        url = f"http://127.0.0.1:{port}{request.path}"
+        run(script, url, 4, 1, LOAD_CORE, process)  # to warm up
+        for connections in CONNECTIONS if request.path != "/predict/batch" else BATCH_CONNECTIONS:
+            found.setdefault((name, connections), []).append(run(script, url, connections, seconds, LOAD_CORE, process))
 
 
 @contextlib.contextmanager
 def _started(server: Server, binary: Path, folder: Path) -> Iterator[tuple[int, int]]:
     """The server's process and port, once it answers; all of its processes on one core."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     kept = {name: value for name, value in os.environ.items() if name not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     ours = {"ROOKIE_PORT": port, "ROOKIE_STATE_DIR": folder / "state", "ROOKIE_TRAINING_SLOTS": 0, "ROOKIE_ACCESS_LOG": 0}
-    theirs = {"OPENBLAS_NUM_THREADS": 1, "MLSERVER_HTTP_PORT": port, "MLSERVER_GRPC_PORT": port + 1, "BENTOML_DO_NOT_TRACK": True}
+    mlserver = {"MLSERVER_HTTP_PORT": port, "MLSERVER_GRPC_PORT": free_port(), "MLSERVER_METRICS_PORT": free_port()}
+    theirs = {"OPENBLAS_NUM_THREADS": 1, **mlserver, "BENTOML_DO_NOT_TRACK": True}
     path = f"{ROOT}{os.pathsep}{PEERS / 'mlserver'}"
     environ = {**kept, "PYTHONPATH": path, **{name: str(value) for name, value in {**ours, **theirs}.items()}}
     command = ["taskset", "-c", str(SERVER_CORE), str(binary), *(word.format(port=port) for word in server.command[1:])]
@@ -162,7 +173,7 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
         if process.poll() is not None:
             break
         time.sleep(0.1)
-    raise SystemExit(
+    raise NotStartedError(
         f"{' '.join(map(str, process.args if isinstance(process.args, list) else []))} does not start:\n{log.read_text()[-2000:]}"
     )
 

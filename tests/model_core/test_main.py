@@ -308,7 +308,7 @@ def test_a_run_that_diverges_keeps_the_best_weights_of_before(run: Run, tmp_path
     steep = dataclasses.replace(RECIPE, learning_rate=10.0, momentum=0.999, l2=0.1, schedule="constant", epochs=100, batch_size=1000)
     outcome = run("train", "--out", out, *options(steep))
     assert outcome.code == 1
-    assert all(words in " ".join(outcome.err.split()) for words in ("stopped being finite", "lower learning_rate"))
+    assert all(words in " ".join(outcome.err.split()) for words in ("the weights grew so large", "lower learning_rate"))
     history = artifact.load(out).card["history"]
     assert 1 <= len(history) < 100
     assert list(tmp_path.iterdir()) == [out]
