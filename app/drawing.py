@@ -36,13 +36,30 @@ class Shelf:
             self._bytes -= len(self._files.popitem(last=False)[1])
 
 
+class _Drawing:
+    """A picture that is being drawn, or waits for that, and how many requests wait for it."""
+
+    def __init__(self, future: "asyncio.Future[bytes]") -> None:
+        self.future, self.waiting = future, 0
+
+    async def wait(self) -> bytes:
+        """The picture, for one more; one who leaves takes it from no other, and with the last one it is given up."""
+        self.waiting += 1
+        try:
+            return await asyncio.shield(self.future)
+        finally:
+            self.waiting -= 1
+            if not self.waiting:
+                self.future.cancel()
+
+
 class Drawings:
     """Draws and keeps pictures; lives on the event loop."""
 
     def __init__(self, most_waiting: int = MOST_WAITING, kept_bytes: int = KEPT_BYTES) -> None:
         self._most, self._in_hand = most_waiting, 0
         self._shelf = Shelf(kept_bytes)
-        self._being_drawn: dict[str, asyncio.Future[bytes]] = {}
+        self._being_drawn: dict[str, _Drawing] = {}
         self._thread = ThreadPoolExecutor(1, "drawing")
 
     def close(self) -> None:
@@ -54,10 +71,11 @@ class Drawings:
         kept = self._shelf.get(name)
         if kept is not None:
             return kept
-        if name not in self._being_drawn:
-            self._being_drawn[name] = self._in_thread(draw)
-            self._being_drawn[name].add_done_callback(partial(self._drawn, name))
-        return await asyncio.shield(self._being_drawn[name])  # one who leaves takes it from no other
+        drawing = self._being_drawn.get(name)
+        if drawing is None or drawing.future.cancelled():
+            drawing = self._being_drawn[name] = _Drawing(self._in_thread(draw))
+            drawing.future.add_done_callback(partial(self._drawn, name))
+        return await drawing.wait()
 
     async def do(self, work: Callable[[], T]) -> T:
         """Other work that takes as much, in its turn. Raises what `work` raises, or UnavailableError."""
@@ -77,6 +95,7 @@ class Drawings:
             future.exception()  # seen, even where all who asked have left
 
     def _drawn(self, name: str, future: "asyncio.Future[bytes]") -> None:
-        del self._being_drawn[name]
+        if self._being_drawn[name].future is future:  # a cancelled one may have a successor
+            del self._being_drawn[name]
         if not future.cancelled() and future.exception() is None:
             self._shelf.put(name, future.result())

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError
 
 # Pillow's own bound on pixels warns, which costs more than reading a small picture; the size is judged here, before a pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
+PngImagePlugin.MAX_TEXT_MEMORY = 2**20  # bytes of a PNG's texts, unpacked: a kilobyte that unpacks to a megabyte takes 6 ms
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 SIDE = 28  # pixels
@@ -24,6 +25,7 @@ QUICK_BYTES = 2**15  # what is larger may keep a decoder busy for a second, by s
 # would begin anew at each.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _SCAN, _END = 0xDA, 0xD9
+MAX_PROFILES = 4  # of a PNG's colours, where one is allowed; each is unpacked, as its texts are
 _PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
 # What Pillow's readers and NumPy raise on damaged and hostile files.
 DECODING_ERRORS = (
@@ -58,10 +60,12 @@ def open_picture(content: bytes) -> Image.Image:
     """The picture in an uploaded file, of which only the header has been read."""
     if not content:
         raise NotAnImageError("the upload is empty; send a picture")
+    if content.count(b"iCCP") > MAX_PROFILES:
+        raise UnreadableImageError(f"the picture has more than {MAX_PROFILES} colour profiles; send it with one, or without")
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except DECODING_ERRORS as error:
-        raise NotAnImageError(f"the upload is not a picture; send one as {', '.join(FORMATS)}") from error
+        raise NotAnImageError(f"the upload is not a picture that can be read; send one as {', '.join(FORMATS)}") from error
     _check_effort(image, content)
     return image
 

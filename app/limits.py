@@ -119,9 +119,10 @@ def note_slow(scope: Any) -> bool:
 
 
 def drop(scope: Any) -> None:
-    """The client is gone: end its request while it waits for its turn, unless it asked for a change."""
+    """The client is gone: end its request while it waits for its turn, if that is a prediction or a picture of weights."""
     task = scope.get(_TASK)
-    if task is not None and scope["method"] == "POST" and is_open_post(scope["path"]):
+    waits = is_open_post(scope["path"]) if scope["method"] == "POST" else scope["path"].startswith("/weights/")
+    if task is not None and waits:
         scope[_GONE] = True
         task.cancel()
 

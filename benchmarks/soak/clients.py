@@ -8,12 +8,14 @@ from collections.abc import Callable
 import httpx2
 import numpy as np
 
+from app.jobs import scoring
 from benchmarks.soak.notes import Notes
 from model_core import artifact
 from tests.support import tiny
 from tests.support.attacks import flip, gif_of, jpeg_claiming, mutants, packed_bmp, scan_bomb, webp_claiming
 from tests.support.photos import photograph
 from tests.support.pictures import encode, grey, png_claiming
+from tests.support.service import PATIENCE_SECONDS
 
 PNG = {"Content-Type": "image/png"}
 REFUSED = (400, 404, 408, 411, 413, 415, 422, 431)
@@ -94,7 +96,8 @@ def attack_models(client: httpx2.Client, rng: np.random.Generator, notes: Notes)
     content = artifact.to_bytes(tiny.model())
     if rng.random() < 0.8:
         content = next(mutants(content + bytes(int(rng.integers(999))), 1))
-    notes.answered("weights file", client.post("/models?promote=never", content=content), (201, 409, *REFUSED))
+    patience = scoring.TIMEOUT_SECONDS + PATIENCE_SECONDS  # the service gives up on its own before that
+    notes.answered("weights file", client.post("/models?promote=never", content=content, timeout=patience), (201, 409, *REFUSED))
 
 
 def train(client: httpx2.Client, rng: np.random.Generator, notes: Notes) -> None:

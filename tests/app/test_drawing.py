@@ -78,6 +78,19 @@ def test_one_who_leaves_takes_the_picture_from_no_other() -> None:
     assert run(work) == (b"a", ["a"])
 
 
+def test_a_picture_that_nobody_waits_for_any_more_is_given_up_and_drawn_for_the_next() -> None:
+    async def work(drawings: Drawings, hand: Hand) -> list[bytes]:
+        with held(hand):
+            first, *left = await ask(drawings, hand, "a", "b", "b")
+            for each in left:
+                each.cancel()
+            await asyncio.wait(left)
+            again = await ask(drawings, hand, "b", "c")
+        return await asyncio.gather(first, *again)
+
+    assert run(work, most_waiting=3) == ([b"a", b"b", b"c"], ["a", "b", "c"])
+
+
 def test_too_many_pictures_at_once_are_refused_with_when_to_come_again_and_later_ones_are_not() -> None:
     async def work(drawings: Drawings, hand: Hand) -> list[bytes]:
         with held(hand):

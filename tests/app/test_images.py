@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from app import images
 from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError
+from tests.support.attacks import chunk, with_chunk
 from tests.support.pictures import encode, grey, png_claiming, slope
 
 COLOUR = np.random.default_rng(1).integers(0, 256, (28, 28, 4), np.uint8)
@@ -159,3 +161,21 @@ def test_fill_bytes_that_lead_to_no_marker_are_passed_over_in_one_go() -> None:
     began = time.monotonic()
     np.testing.assert_array_equal(images.decode(content), images.decode(plain))
     assert time.monotonic() - began < 2  # a millisecond is enough; begun anew at each of them it took half a minute
+
+
+def packed(kind: bytes, count: int, size: int) -> bytes:
+    """A picture with chunks of that kind, each of which unpacks to `size` bytes."""
+    return with_chunk(encode(slope()), chunk(kind, b"k\0\0" + zlib.compress(b"a" * size, 9)) * count)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [(packed(b"zTXt", 3, 10**6), NotAnImageError), (packed(b"iCCP", 5, 9), UnreadableImageError)]
+)
+def test_a_small_file_does_not_unpack_to_megabytes_of_texts_or_to_many_profiles(content: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        images.decode(content)
+
+
+@pytest.mark.parametrize("content", [packed(b"zTXt", 3, 10**5), packed(b"iCCP", 1, 10**5)])
+def test_texts_and_profiles_of_usual_size_are_passed_over(content: bytes) -> None:
+    np.testing.assert_array_equal(images.decode(content), slope())
