@@ -1,7 +1,7 @@
 """python -m benchmarks.serve.pieces: what one prediction's pieces take, alone and among 16, and its forward pass beside onnxruntime's.
 
 Pieces are timed one after the other, so each finds its code and data in the core's cache; in a server they displace each other's, and
-take up to twice as long. What a request takes beyond them is the server's: sockets, HTTP, the event loop, limits and doors.
+take longer. What a request takes beyond them is the server's: sockets, HTTP, the event loop, limits and doors.
 """
 
 import os
