@@ -17,6 +17,7 @@ class Augmentation(NamedTuple):
 AUGMENTATIONS = {
     "none": Augmentation(flip=False, shift=0),
     "flip": Augmentation(flip=True, shift=0),
+    "shift1": Augmentation(flip=False, shift=1),
     "flip-shift1": Augmentation(flip=True, shift=1),
     "flip-shift2": Augmentation(flip=True, shift=2),
 }

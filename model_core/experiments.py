@@ -1,17 +1,17 @@
 """The commands for comparing runs, and for other runtimes: python -m model_core search | report | record | reproduction | export."""
 
-import json
 import os
 import tempfile
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from model_core import artifact, card, console, data, records, reproduction, search
-from model_core.errors import RecipeError, RookieError
+from model_core import grid as grids
+from model_core.errors import RookieError
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -30,14 +30,17 @@ def run_search(
         Path, typer.Option(help="folder of the results; a search that was broken off goes on from what it holds", file_okay=False)
     ],
     grid: Annotated[
-        str, typer.Option(help='paper (its Table 1, 216 runs), or FILE.json: {"recipe": "paper", "vary": {"l2": [1e-3, 1e-4]}}')
+        str,
+        typer.Option(
+            help='paper (its Table 1, 216 runs), or FILE.json: {"recipe": "best", "vary": {"seed": [0, 1]}, "cases": [{}, {"dropout": 0}]}'
+        ),
     ] = "paper",
     epochs: Annotated[int | None, typer.Option(help="epochs of each run, where not the recipe's")] = None,
     workers: Annotated[int, typer.Option(min=1, help="runs at the same time, each in a process with one thread")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="seed of every run")] = 0,
 ) -> None:
     """Train every recipe of a grid and rank them by validation accuracy: OUT/ranking.md."""
-    recipes = search.expand(_grid(grid), epochs, seed)
+    recipes = grids.expand(grids.load(grid), epochs, seed)
     results = search.open_folder(out, recipes)
     done = {search.run_name(result.recipe) for result in results}
     waiting = [recipe for recipe in recipes if search.run_name(recipe) not in done]
@@ -104,15 +107,3 @@ def export_model(
         raise RookieError(f"exporting needs onnx ({error}); install it: pip install 'rookie[onnx]'") from error
     export.write_onnx(artifact.load(path), onnx)
     console.out.print(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")
-
-
-def _grid(name: str) -> dict[str, Any]:
-    if name == "paper":
-        return search.PAPER_GRID
-    try:
-        grid = json.loads(Path(name).read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecipeError("grid", f"{name!r} is neither 'paper' nor a JSON file that can be read ({error})") from error
-    if not isinstance(grid, dict):
-        raise RecipeError("grid", f"{name} holds a {type(grid).__name__}, not an object")
-    return grid

@@ -1,12 +1,12 @@
-"""Grids of recipes, each trained and recorded on its own: `python -m model_core search`.
+"""Many recipes, each trained and recorded on its own: `python -m model_core search`.
 
 Works over any concurrent.futures.Executor. One result file a run, so a search takes up where it stopped; the training images are
 shared by memory map. Ranked by validation accuracy: the test set is not read here.
 """
 
 import hashlib
-import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
@@ -22,16 +22,6 @@ from model_core.errors import DivergenceError, RecipeError, RookieError
 from model_core.recipe import Recipe
 from model_core.training import train
 
-# The paper's Table 1: 6 x 3 x 2 x 2 x 3 = 216 runs.
-PAPER_GRID: dict[str, Any] = {
-    "recipe": "paper",
-    "vary": {
-        "learning_rate": [0.5, 0.4, 0.3, 0.2, 0.1, 0.05],
-        "l2": [1e-3, 1e-4, 1e-5],
-        "hidden": [[500, 324], [500, 256], [400, 324], [400, 256]],
-        "lr_decay": [0.8, 0.5, 0.3],
-    },
-}
 MOST_BREAKS = 3  # executors in a row that may break without a single result
 _RESULT: Fields = {
     "recipe": (dict,),
@@ -65,24 +55,6 @@ class Result:
     def from_record(cls, record: dict[str, Any]) -> "Result":
         """What `as_record` wrote."""
         return cls(**{**record, "recipe": Recipe.from_record(record["recipe"])})
-
-
-def expand(grid: dict[str, Any], epochs: int | None, seed: int) -> list[Recipe]:
-    """Every combination that a grid asks for: {"recipe": preset, "vary": {field: [values]}}. Raises RecipeError."""
-    vary = grid.get("vary")
-    if (
-        grid.keys() - {"recipe", "vary"}
-        or not isinstance(vary, dict)
-        or not all(isinstance(values, list) and values for values in vary.values())
-    ):
-        raise RecipeError(
-            "grid", 'a grid is {"recipe": "paper", "vary": {"learning_rate": [0.2, 0.1]}}, each field with at least one value'
-        )
-    if None in vary.get("seed", []):
-        raise RecipeError("seed", "None is no seed of a search, whose runs can be repeated; name a number, or leave it to --seed")
-    fixed = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
-    combinations = itertools.product(*vary.values())
-    return [Recipe.preset(grid.get("recipe", "quick"), **(fixed | dict(zip(vary, values, strict=True)))) for values in combinations]
 
 
 def run_name(recipe: Recipe) -> str:
@@ -191,9 +163,10 @@ def to_markdown(results: Sequence[Result]) -> str:
     """The ranking as a Markdown table of what the runs differ in."""
     records = [result.recipe.as_record() for result in results]
     varied = [name for name in records[0] if len({json.dumps(record[name]) for record in records}) > 1]
-    lines = [f"| # | {' | '.join(varied)} | validation | best epoch |", "|---" * (len(varied) + 3) + "|"]
+    lines = [f"| # | {' | '.join(varied)} | validation | best epoch | lowest validation loss |", "|---" * (len(varied) + 4) + "|"]
     for place, result in enumerate(ranked(results), 1):
         values = " | ".join(str(result.recipe.as_record()[name]) for name in varied)
         score = result.error or f"{result.validation_accuracy:.2%}"
-        lines.append(f"| {place} | {values} | {score} | {result.best_epoch} |")
+        loss = min((epoch["validation_loss"] for epoch in result.history), default=math.nan)
+        lines.append(f"| {place} | {values} | {score} | {result.best_epoch} | {loss:.4f} |")
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from model_core import artifact, search
+from model_core import artifact, grid, search
 from tests.support import tiny
 from tests.support.commands import Run, refusal
 
@@ -113,7 +113,7 @@ ODD_RESULTS = {
 
 @pytest.mark.parametrize("odd", ODD_RESULTS)
 def test_a_result_of_a_search_that_cannot_be_used_is_waited_for_again(tmp_path: Path, odd: str) -> None:
-    (recipe,) = search.expand({"recipe": "quick", "vary": {}}, epochs=1, seed=3)
+    (recipe,) = grid.expand({"recipe": "quick", "vary": {}}, epochs=1, seed=3)
     path, change = tmp_path / f"{search.run_name(recipe)}.json", ODD_RESULTS[odd]
     good = search.Result(recipe, 0.9, 1, []).as_record()
     path.write_text(json.dumps(good))
