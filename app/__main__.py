@@ -27,6 +27,8 @@ from model_core.errors import RookieError  # noqa: E402
 
 # An open event stream would hold a stopping server for ever.
 GRACEFUL_SECONDS = 8
+# A worker that decodes the largest photographs on a busy machine may be late with its sign of life; it is no dead one.
+HEALTH_SECONDS = 60
 
 
 def main() -> None:
@@ -51,6 +53,7 @@ def _serve(settings: Settings) -> None:
         http=partial(Connection, patience=Patience.of(settings)),  # type: ignore[arg-type] # whatever makes a protocol will do
         workers=settings.workers,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        timeout_worker_healthcheck=HEALTH_SECONDS,
         server_header=False,
         proxy_headers=False,
         ws="none",

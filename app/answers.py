@@ -1,9 +1,12 @@
-"""What the network says of a picture, as the answer to a request. schemas.Prediction describes it; a test holds the two together."""
+"""What answers are made of: what the network says of a picture, and whether the client has it all already.
+
+schemas.Prediction describes a prediction; a test holds the two together.
+"""
 
 from typing import Any
 
 import pydantic_core
-from fastapi import Response
+from fastapi import Request, Response
 from numpy.typing import NDArray
 
 from app.errors import Problem
@@ -37,3 +40,9 @@ def predictions(answer: Answer) -> list[dict[str, Any]]:
 def json_response(content: Any) -> Response:
     """`content` as JSON, by the encoder that pydantic brings along."""
     return Response(pydantic_core.to_json(content), media_type="application/json")
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the client has what `tag`, an ETag with its quotes, stands for (RFC 9110, section 13.1.2)."""
+    named = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
+    return not named.isdisjoint({tag, "*"})

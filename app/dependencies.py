@@ -11,6 +11,7 @@ from app.drawing import Drawings
 from app.events import EventHub
 from app.inference import Predictor
 from app.metrics import Meters
+from app.reading import Readers
 from app.settings import Settings
 from app.store import Store
 from app.watcher import Watcher
@@ -51,10 +52,16 @@ async def _drawings(request: Request) -> Drawings:
     return drawings
 
 
+async def _readers(request: Request) -> Readers:
+    readers: Readers = request.app.state.readers
+    return readers
+
+
 DrawingsDep = Annotated[Drawings, Depends(_drawings)]
 EventHubDep = Annotated[EventHub, Depends(_hub)]
 StoreDep = Annotated[Store, Depends(_store)]
 MetersDep = Annotated[Meters, Depends(_meters)]
 PredictorDep = Annotated[Predictor, Depends(_predictor)]
+ReadersDep = Annotated[Readers, Depends(_readers)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 WatcherDep = Annotated[Watcher, Depends(_watcher)]

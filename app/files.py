@@ -1,12 +1,16 @@
 """Files of the page and of /docs, which are refused as everything else is: by problem documents."""
 
 import os
+import re
 
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.errors import BadRequestError, RangeError
+
+# Digits and nothing else: Starlette reads whatever Python takes for a number, such as +1 or 1_000.
+_RANGE = re.compile(r"bytes=[0-9, \t-]+", re.IGNORECASE)
 
 
 class File(FileResponse):
@@ -17,13 +21,19 @@ class File(FileResponse):
         """Where parts begin and end; none where the whole file is meant. Raises BadRequestError or RangeError."""
         if not http_range.lower().startswith("bytes="):
             return []  # RFC 9110, section 14.2: a unit that is not known counts for nothing
+        if not _RANGE.fullmatch(http_range):
+            raise _malformed(http_range)
         try:
             return super()._parse_range_header(http_range, file_size)
         except MalformedRangeHeader as error:
-            raise BadRequestError(f"Range is {http_range[:100]!r}; ask for bytes=FIRST-LAST, or for the whole file") from error
+            raise _malformed(http_range) from error
         except RangeNotSatisfiable as error:
             detail = f"Range is {http_range[:100]!r}, and the file has {file_size} bytes; ask for some of them, or for all"
             raise RangeError(detail, {"Content-Range": f"bytes */{file_size}"}) from error
+
+
+def _malformed(http_range: str) -> BadRequestError:
+    return BadRequestError(f"Range is {http_range[:100]!r}; ask for bytes=FIRST-LAST, or for the whole file")
 
 
 class Files(StaticFiles):

@@ -31,6 +31,7 @@ from app.metrics import Meters
 from app.observer import Observer
 from app.policy import Policy
 from app.proxy import RootPath, TrustedProxies
+from app.reading import Readers
 from app.routes import explain, open_inference, operations, predict, recipes, samples, train, weights
 from app.routes import models as model_routes
 from app.schemas import Problem
@@ -120,6 +121,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     _give_back_memory()
     dispatcher = Dispatcher(store, settings, os.environ)
     app.state.drawings = Drawings()
+    app.state.readers = Readers()
     app.state.hub = EventHub(store, settings.event_streams)
     app.state.watcher = Watcher(store, app.state.predictor, dispatcher, app.state.hub)
     shutdown.on_stop_signal(app.state.hub.close)
@@ -134,6 +136,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.predictor.close()
         app.state.photo_threads.shutdown()
         app.state.drawings.close()
+        app.state.readers.close()
         store.close()
 
 

@@ -1,5 +1,7 @@
 """A form's parts (RFC 7578) in a body that is already here whole, found by python-multipart: nothing goes through a temporary file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,19 +25,43 @@ class Part(NamedTuple):
     content: bytes
 
 
+class Form:
+    """A multipart/form-data body that comes bit by bit. Raises UploadPartsError, or TooLargeError where it has more than `most` parts."""
+
+    def __init__(self, content_type: str, most: int) -> None:
+        boundary = _options(content_type).get(b"boundary")
+        if not boundary:
+            raise UploadPartsError("the multipart Content-Type has no boundary")
+        self._collector = _Collector(most)
+        with _told_as_ours():
+            self._parser = MultipartParser(boundary, self._collector.callbacks())
+
+    def feed(self, data: bytes) -> list[Part]:
+        """The parts that end in the next bytes of the body, in order."""
+        with _told_as_ours():
+            self._parser.write(data)
+        return self._collector.take()
+
+    def check_end(self) -> None:
+        """Insist that all of the body has come."""
+        if not self._collector.ended:
+            raise UploadPartsError("the multipart body cannot be read: it ends before its last boundary")
+
+
 def parts(body: bytes, content_type: str, most: int) -> list[Part]:
-    """The parts of a multipart/form-data body, in order. Raises UploadPartsError, or TooLargeError where there are more than `most`."""
-    boundary = _options(content_type).get(b"boundary")
-    if not boundary:
-        raise UploadPartsError("the multipart Content-Type has no boundary")
-    collector = _Collector(most)
+    """The parts of a whole body, in order. Raises what Form raises."""
+    form = Form(content_type, most)
+    found = form.feed(body)
+    form.check_end()
+    return found
+
+
+@contextmanager
+def _told_as_ours() -> Iterator[None]:
     try:
-        MultipartParser(boundary, collector.callbacks()).write(body)
+        yield
     except FormParserError as error:
         raise UploadPartsError(f"the multipart body cannot be read: {error}") from error
-    if not collector.ended:
-        raise UploadPartsError("the multipart body cannot be read: it ends before its last boundary")
-    return collector.parts
 
 
 @lru_cache(maxsize=256)  # a client sends the same headers again and again
@@ -51,9 +77,9 @@ class _Collector:
     """Gathers what the parser calls out."""
 
     def __init__(self, most: int) -> None:
-        self.parts: list[Part] = []
         self.ended = False
-        self._most = most
+        self._parts: list[Part] = []
+        self._most, self._begun = most, 0
         self._field, self._value = b"", b""
         self._disposition: dict[bytes, bytes] = {}
         self._content: list[bytes] = []
@@ -70,9 +96,15 @@ class _Collector:
             "on_end": self._finish,
         }
 
+    def take(self) -> list[Part]:
+        """The parts that have ended since the last time."""
+        taken, self._parts = self._parts, []
+        return taken
+
     def _begin(self) -> None:
-        if len(self.parts) == self._most:
+        if self._begun == self._most:
             raise TooLargeError(f"the form has more parts than the {self._most} that it may have")
+        self._begun += 1
         self._disposition, self._content = {}, []
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
@@ -89,7 +121,7 @@ class _Collector:
     def _end(self) -> None:
         if b"name" not in self._disposition:
             raise UploadPartsError("the multipart body cannot be read: a part has no Content-Disposition with a name")
-        self.parts.append(Part(self._disposition[b"name"], b"filename" in self._disposition, b"".join(self._content)))
+        self._parts.append(Part(self._disposition[b"name"], b"filename" in self._disposition, b"".join(self._content)))
 
     def _finish(self) -> None:
         self.ended = True

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import Request
@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from app import multipart
 from app.errors import InvalidRequestError, TooLargeError, UnsupportedBodyError, UploadPartsError
 
+T = TypeVar("T")
+
 # The header that numpy.save writes for these arrays, and no other: NumPy's own reader evaluates Python.
 _NPY = re.compile(rb"\x93NUMPY\x01\x00..{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d{1,7}), 28, 28\), } *\n", re.DOTALL)
 QUICK_BYTES = 2**15  # a larger form may take milliseconds
+PORTION_BYTES = 2**18  # of a form with many files, taken apart and decoded in one turn of the thread for long work
 Aside = Callable[..., Awaitable[Any]]  # of a request, a function and its arguments: calls it off the event loop
 NPY_TYPES = ("application/x-npy", "application/npy", "application/octet-stream")
 
@@ -82,23 +85,29 @@ def _only_file(body: bytes, content_type: str, most_parts: int) -> bytes:
     return files[0].content
 
 
-async def read_form(request: Request) -> tuple[bytes, str]:
-    """The body of a form with many files, for `files`, and its Content-Type. Raises UnsupportedBodyError."""
+async def read_files(request: Request, use: Callable[[bytes], T], in_thread: Callable[..., Awaitable[list[T]]]) -> list[T]:
+    """What `use` makes of each file in a form's parts named `files`, in order; a portion at a time, so that others have their turns.
+
+    Raises UnsupportedBodyError, UploadPartsError or TooLargeError.
+    """
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("multipart/form-data"):
         raise UnsupportedBodyError(
             f"Content-Type is {content_type[:100] or 'missing'!r}; send multipart/form-data with parts named files,"
             f" or an array (N, 28, 28) uint8 as {NPY_TYPES[0]}"
         )
-    return await request.body(), content_type
-
-
-def files(body: bytes, content_type: str, most_parts: int) -> list[bytes]:
-    """The files of a form's parts named `files`, in order. Raises UploadPartsError or TooLargeError."""
-    found = [part.content for part in multipart.parts(body, content_type, most_parts) if part.name == b"files" and part.is_file]
+    body, form = await request.body(), multipart.Form(content_type, request.app.state.settings.batch_rows)
+    found: list[T] = []
+    for start in range(0, len(body), PORTION_BYTES):
+        found += await in_thread(_use_files, form, body[start : start + PORTION_BYTES], use)
+    form.check_end()
     if not found:
         raise UploadPartsError("the form has no file in a part named 'files'; send one or more")
     return found
+
+
+def _use_files(form: multipart.Form, portion: bytes, use: Callable[[bytes], T]) -> list[T]:
+    return [use(part.content) for part in form.feed(portion) if part.name == b"files" and part.is_file]
 
 
 def parse_npy(content: bytes, most_rows: int) -> NDArray[np.uint8]:

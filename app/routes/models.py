@@ -7,21 +7,26 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
-from app import quota, serving
+from app import answers, quota, serving
 from app.dependencies import SettingsDep, StoreDep
 from app.errors import ConflictError, InvalidRequestError, NotFoundError
 from app.jobs import scoring
+from app.reading import ReadingRoute
 from app.schemas import Activation, Problem, Promote, Promotion, Upload, Version, VersionDetail, VersionList
 from app.settings import Settings
 from app.store import Row, Store, models
 from model_core import artifact, card, card_format
 from model_core.errors import ArtifactError
 
-router = APIRouter(prefix="/models", tags=["models"], responses={404: {"model": Problem}})
+router = APIRouter(route_class=ReadingRoute, prefix="/models", tags=["models"], responses={404: {"model": Problem}})
 
 MOST_COMPARISONS = 3  # activations may come between scoring a model and adding it
 ARTIFACT_BODY = {
     "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}},
+    304: {"description": "the client's copy is still right"},
 }
 PromoteQuery = Annotated[Promote, Query(description="whether the model is to serve: if it is at least as good, always, or never")]
 
@@ -101,12 +106,15 @@ def show_card(version: VersionPath, store: StoreDep) -> Response:
     return Response(card.to_markdown(row.card, row.sha256), media_type="text/markdown; charset=utf-8")
 
 
-@router.get("/{version:version}/weights.npz", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
-def download(version: VersionPath, store: StoreDep) -> Response:
+@router.get("/{version:version}/weights.npz", response_class=Response, responses=FILE)
+def download(version: VersionPath, request: Request, store: StoreDep) -> Response:
     """The weights file, for `model_core.load`."""
     with store.read() as db:
-        row, content = _existing(db, version), models.weights(db, version)
-    headers = {"Content-Disposition": f'attachment; filename="rookie-{version}.npz"', "ETag": f'"{row.sha256}"'}
+        tag = f'"{_existing(db, version).sha256}"'
+        if answers.is_known(request, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        content = models.weights(db, version)
+    headers = {"Content-Disposition": f'attachment; filename="rookie-{version}.npz"', "ETag": tag}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 

@@ -15,6 +15,7 @@ from app.open_inference import answer, body, description, repository, statistics
 from app.open_inference import request as inference_request
 from app.open_inference.description import MODEL
 from app.open_inference.request import InferenceRequest
+from app.reading import ReadingRoute
 from app.routes.operations import check_ready
 from app.schemas import Problem
 from app.settings import Settings
@@ -24,7 +25,9 @@ from app.watcher import INTERVAL_SECONDS
 LARGE_BYTES = 2**17  # a body that is taken apart, and an answer that is put together, in a thread
 SWAP_SECONDS = 4 * INTERVAL_SECONDS  # for this process to take up a version that was just activated
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"], responses={400: {"model": Problem}, 404: {"model": Problem}})
+router = APIRouter(
+    route_class=ReadingRoute, prefix="/v2", tags=["open inference protocol"], responses={400: {"model": Problem}, 404: {"model": Problem}}
+)
 
 
 async def _known_model(model: str, predictor: PredictorDep) -> int:

@@ -11,10 +11,11 @@ from app.dependencies import MetersDep, PredictorDep, StoreDep, WatcherDep
 from app.errors import UnavailableError
 from app.facts import Facts
 from app.files import File, Files
+from app.reading import ReadingRoute
 from app.schemas import Problem
 from app.watcher import Watcher
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(route_class=ReadingRoute, tags=["operations"])
 
 STATIC = Path(__file__).parent.parent / "static"
 

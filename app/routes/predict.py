@@ -45,19 +45,14 @@ async def predict_batch(request: Request, predictor: PredictorDep) -> Response:
     if uploads.media_type(request) in uploads.NPY_TYPES:
         pixels = uploads.parse_npy(await request.body(), request.app.state.settings.batch_rows)
         return await predictor.in_thread(_batch_response, [None] * len(pixels), await predictor.classify(pixels, judge=True))
-    body, content_type = await uploads.read_form(request)
-    decoded = await predictor.in_thread(_decode_all, body, content_type, request.app.state.settings.batch_rows)
+    decoded = await uploads.read_files(request, _decode, predictor.in_thread)
     pictures = [picture for picture in decoded if not isinstance(picture, Problem)]
     answer = await predictor.classify(np.stack(pictures), judge=True) if pictures else None
     return await predictor.in_thread(_batch_response, [each if isinstance(each, Problem) else None for each in decoded], answer)
 
 
-def _decode_all(body: bytes, content_type: str, most_parts: int) -> list[NDArray[np.uint8] | Problem]:
-    """The picture of each file in a form, or what is wrong with it."""
-    return [_decode(file) for file in uploads.files(body, content_type, most_parts)]
-
-
 def _decode(file: bytes) -> NDArray[np.uint8] | Problem:
+    """The picture in a file, or what is wrong with it."""
     try:
         return images.decode(file)
     except Problem as problem:

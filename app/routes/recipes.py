@@ -5,9 +5,10 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from app.reading import ReadingRoute
 from model_core.recipe import FIELDS, PRESETS
 
-router = APIRouter(prefix="/recipes", tags=["train"])
+router = APIRouter(route_class=ReadingRoute, prefix="/recipes", tags=["train"])
 
 
 class RecipeField(BaseModel):

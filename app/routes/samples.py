@@ -11,12 +11,13 @@ from pydantic import BaseModel, Field
 from app import images
 from app.dependencies import SettingsDep
 from app.errors import NotFoundError
+from app.reading import ReadingRoute
 from app.schemas import Problem
 from model_core import data
 from model_core.data import CLASSES, LabelledImages
 from model_core.errors import DataError
 
-router = APIRouter(prefix="/samples", tags=["predict"])
+router = APIRouter(route_class=ReadingRoute, prefix="/samples", tags=["predict"])
 
 
 _turn = threading.Lock()

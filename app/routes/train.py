@@ -16,12 +16,13 @@ from app import quota
 from app.dependencies import EventHubDep, SettingsDep, StoreDep
 from app.errors import ConflictError, NotFoundError
 from app.jobs.estimate import estimate_seconds
+from app.reading import ReadingRoute
 from app.schemas import History, Job, JobList, Problem, TrainingRequest
 from app.settings import Settings
 from app.store import Row, Store, jobs
 from model_core import Recipe
 
-router = APIRouter(prefix="/train", tags=["train"])
+router = APIRouter(route_class=ReadingRoute, prefix="/train", tags=["train"])
 
 POLL_SECONDS = 2  # how soon a client may ask again
 JobId = Annotated[int, Path(ge=1, le=2**31 - 1)]

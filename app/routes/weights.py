@@ -1,19 +1,18 @@
 """GET /weights/*.png: the paper's pictures of what the network learned."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 
-from app import images, serving
-from app.dependencies import DrawingsDep, PredictorDep, StoreDep
+from app import answers, images, serving
+from app.dependencies import DrawingsDep, PredictorDep, ReadersDep, StoreDep
 from app.drawing import Drawings
 from app.errors import NotFoundError
-from app.inference import Predictor, Served
 from app.schemas import Problem
 from app.store import Store, models
 from model_core import Model, explain, visualize
@@ -27,41 +26,65 @@ Scale = Annotated[int, Query(ge=1, le=4, description="side in pixels of the squa
 Normalize = Annotated[
     visualize.Normalize, Query(description="tile: grey, each tile from its minimum to its maximum; signed: blue-white-red on one scale")
 ]
-VersionQuery = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="model version; the current one where missing")]
 PNG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {}}, "description": "the picture"},
     304: {"description": "the client's copy is still right"},
 }
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """The version that a request is about."""
+
+    version: int
+    sha256: str
+    store: Store
+    model: Model | None  # None where it does not serve, and would have to be loaded
+
+    def load(self) -> Model:
+        """The model, which may take its time."""
+        return self.model or _stored(self.store, self.version)
+
+
+async def _wanted(
+    store: StoreDep,
+    predictor: PredictorDep,
+    readers: ReadersDep,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="model version; the current one where missing")] = None,
+) -> Wanted:
+    served = predictor.served
+    if version is None or version == served.version:
+        return Wanted(served.version, served.sha256, store, served.model)
+    return Wanted(version, await readers.do(_digest, store, version), store, None)
+
+
+WantedDep = Annotated[Wanted, Depends(_wanted)]
+
+
 @router.get("/{name}.png", responses=PNG)
 async def picture(
     name: Name,
     request: Request,
-    store: StoreDep,
-    predictor: PredictorDep,
+    wanted: WantedDep,
     drawings: DrawingsDep,
-    version: VersionQuery = None,
     scale: Scale = 2,
     normalize: Normalize = "tile",
 ) -> Response:
     """A matrix as tiles: w1 (one a unit), w1-pca (its 20 principal components), w3 and combined (W1 W2 W3; one a class)."""
-    return await _answer(request, store, predictor, drawings, version, (name, None, scale, normalize))
+    return await _answer(request, wanted, drawings, (name, None, scale, normalize))
 
 
 @router.get("/w1/{unit}.png", responses=PNG)
 async def unit_picture(
     unit: Annotated[int, Path(ge=0, le=10**6, description="first-layer unit, from 0")],
     request: Request,
-    store: StoreDep,
-    predictor: PredictorDep,
+    wanted: WantedDep,
     drawings: DrawingsDep,
-    version: VersionQuery = None,
     scale: Scale = 4,
     normalize: Normalize = "tile",
 ) -> Response:
     """What one first-layer unit looks for: a 28 x 28 tile."""
-    return await _answer(request, store, predictor, drawings, version, ("w1", unit, scale, normalize))
+    return await _answer(request, wanted, drawings, ("w1", unit, scale, normalize))
 
 
 class Weight(BaseModel):
@@ -88,16 +111,12 @@ class UnitFacts(BaseModel):
 @router.get("/w1/{unit}", response_class=JSONResponse, responses={404: {"model": Problem}})
 async def unit_facts(
     unit: Annotated[int, Path(ge=0, le=10**6, description="first-layer unit, from 0")],
-    store: StoreDep,
-    predictor: PredictorDep,
+    wanted: WantedDep,
     drawings: DrawingsDep,
-    version: VersionQuery = None,
 ) -> UnitFacts:
     """What one first-layer unit feeds, and which classes it speaks for."""
-    served = predictor.served
-    wanted = served.version if version is None else version
-    load = partial(_model, store, served, wanted)
-    p = (served.model if wanted == served.version else await drawings.do(load)).parameters
+    model = await drawings.do(wanted.load) if wanted.model is None else wanted.model
+    p = model.parameters
     units = p.hidden[0]
     if unit >= units:
         raise NotFoundError(f"there is no unit {unit}; the first layer has units 0 to {units - 1}")
@@ -106,8 +125,8 @@ async def unit_facts(
         units=units,
         columns=visualize.grid_columns(units),
         gutter=visualize.GUTTER,
-        version=wanted,
-        picture=f"/weights/w1/{unit}.png?version={wanted}",
+        version=wanted.version,
+        picture=f"/weights/w1/{unit}.png?version={wanted.version}",
         bias=float(p.b1[unit]),
         feeds=[Weight(unit=int(k), weight=float(p.w2[unit, k])) for k in explain.strongest(p.w2[unit], SHOWN_FEEDS)],
         speaks_for=dict(zip(CLASSES, explain.speaks_for(p, unit).tolist(), strict=True)),
@@ -118,16 +137,13 @@ async def unit_facts(
 _Spec = tuple[Name, int | None, int, visualize.Normalize]
 
 
-async def _answer(request: Request, store: Store, predictor: Predictor, drawings: Drawings, version: int | None, spec: _Spec) -> Response:
+async def _answer(request: Request, wanted: Wanted, drawings: Drawings, spec: _Spec) -> Response:
     """The picture, or 304 where the client has it: a picture depends on the weights and on nothing else."""
-    served = predictor.served
-    wanted = served.version if version is None else version
-    sha256 = served.sha256 if wanted == served.version else await run_in_threadpool(_digest, store, wanted)
-    tag = f'"{sha256[:16]}-{"-".join(map(str, spec))}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Model-Version": str(wanted)}
-    if tag in request.headers.get("if-none-match", ""):
+    tag = f'"{wanted.sha256[:16]}-{"-".join(map(str, spec))}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Model-Version": str(wanted.version)}
+    if answers.is_known(request, tag):
         return Response(status_code=304, headers=headers)
-    content = await drawings.picture(tag, partial(_draw, partial(_model, store, served, wanted), spec))
+    content = await drawings.picture(tag, partial(_draw, wanted.load, spec))
     return Response(content, media_type="image/png", headers=headers)
 
 
@@ -140,10 +156,7 @@ def _digest(store: Store, version: int) -> str:
     return digest
 
 
-def _model(store: Store, served: Served, version: int) -> Model:
-    """The version that serves is in memory; another is loaded, which takes its time."""
-    if version == served.version:
-        return served.model
+def _stored(store: Store, version: int) -> Model:
     with store.read() as db:
         return serving.load(db, version)
 

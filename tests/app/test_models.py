@@ -87,6 +87,17 @@ def test_a_version_that_there_is_not_is_not_found(client: TestClient, method: st
     assert client.get("/models/current").json()["version"] == 1
 
 
+def test_a_client_that_has_the_weights_file_gets_it_no_second_time(client: TestClient) -> None:
+    path, first = "/models/1/weights.npz", client.get("/models/1/weights.npz")
+    tag = first.headers["ETag"]
+    for known in (tag, f'"another", {tag}', f"W/{tag}", "*"):
+        again = client.get(path, headers={"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    for other in ('"another"', tag.strip('"'), ""):
+        assert client.get(path, headers={"If-None-Match": other}).content == first.content
+    assert client.get("/models/2/weights.npz", headers={"If-None-Match": "*"}).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/models/2/card.md", "/models/2/weights.npz", "/models/latest", "/models/1/other"])
 def test_nothing_else_is_found(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404

@@ -55,6 +55,17 @@ def test_the_parts_are_those_that_another_reader_finds(form: list[tuple[str, str
     assert by_us(body) == by_starlette(body) == [(name.encode(), True, content) for name, _, content in form]
 
 
+@given(forms, st.integers(1, 50))
+@settings(max_examples=100, deadline=None)
+def test_a_form_that_comes_bit_by_bit_has_the_parts_of_the_whole(form: list[tuple[str, str, bytes]], size: int) -> None:
+    files = [(name, (file, content)) for name, file, content in form]
+    content = httpx2.Request("POST", "http://h", files=files, headers={"Content-Type": TYPE}).read()
+    by_bits = multipart.Form(TYPE, 100)
+    found = [part for start in range(0, len(content), size) for part in by_bits.feed(content[start : start + size])]
+    by_bits.check_end()
+    assert found == multipart.parts(content, TYPE, 100)
+
+
 def test_a_line_that_only_begins_like_the_delimiter_is_content() -> None:
     body = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--Bx\r\n--B--'
     assert by_us(body) == [(b"a", False, b"1\r\n--Bx")]
@@ -142,13 +153,13 @@ def test_more_parts_than_are_wanted_are_refused() -> None:
 def test_a_large_form_is_taken_apart_off_the_event_loop(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str, padding: int, expected: str
 ) -> None:
-    parts, threads = multipart.parts, []
+    feed, threads = multipart.Form.feed, []
 
     def noted(*arguments: Any) -> list[multipart.Part]:
         threads.append(threading.current_thread().name.rpartition("_")[0])
-        return parts(*arguments)
+        return feed(*arguments)
 
-    monkeypatch.setattr(multipart, "parts", noted)
+    monkeypatch.setattr(multipart.Form, "feed", noted)
     name = "files" if "batch" in path else "file"
     answer = client.post(path, files={name: ("a.png", encode(grey()))}, data={"note": "x" * padding})
     assert answer.status_code == 200

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
-from app import images
+from app import images, multipart, uploads
 from app.settings import Settings
 from model_core.data import CLASSES
 from tests.support import tiny
@@ -44,6 +44,22 @@ def assert_predicts(answer: httpx2.Response, expected: NDArray[np.float32]) -> N
 def test_files_and_an_array_are_answered_in_order(client: TestClient, count: int) -> None:
     assert_predicts(post_files(client, *map(images.encode_png, TEST[:count])), EXPECTED[:count])
     assert_predicts(client.post("/predict/batch", content=npy(TEST[:count]), headers=NPY), EXPECTED[:count])
+
+
+def test_a_form_of_many_portions_takes_a_turn_for_each_and_is_answered_in_order(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, turns = multipart.Form.feed, []
+
+    def noted(form: multipart.Form, data: bytes) -> list[multipart.Part]:
+        turns.append(len(data))
+        return feed(form, data)
+
+    monkeypatch.setattr(multipart.Form, "feed", noted)
+    monkeypatch.setattr(uploads, "PORTION_BYTES", 1000)
+    assert_predicts(post_files(client, *map(images.encode_png, TEST[:50])), EXPECTED[:50])
+    assert max(turns) == 1000
+    assert len(turns) > 10
 
 
 def test_an_answer_is_that_of_predict(client: TestClient) -> None:

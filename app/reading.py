@@ -1,0 +1,76 @@
+"""What GETs do in threads, such as reading the database: a few at a time, so that a crowd of them leaves the interpreter to predictions."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from app.errors import UnavailableError
+
+T = TypeVar("T")
+
+PLACES = 2
+PATIENCE_SECONDS = 10.0
+
+
+class Readers:
+    """Those who read, and those who wait for their turn; lives on the event loop."""
+
+    def __init__(self, places: int = PLACES, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._places, self._patience_seconds = asyncio.Semaphore(places), patience_seconds
+        self._threads = ThreadPoolExecutor(places, "reading")
+
+    def close(self) -> None:
+        """End the threads; what waits is not read any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """A place, when it is free. Raises UnavailableError where that takes too long."""
+        async with _patience(self._patience_seconds):
+            await self._places.acquire()
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def do(self, read: Callable[..., T], *arguments: Any) -> T:
+        """What `read` returns. One who leaves leaves the queue; a thread that has begun ends before the next one does.
+
+        Raises what `read` raises, or UnavailableError where it takes too long.
+        """
+        async with _patience(self._patience_seconds):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, read, *arguments)
+
+
+@asynccontextmanager
+async def _patience(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise UnavailableError(f"others were read for all of {seconds:g} s; ask again later", 5) from error
+
+
+class ReadingRoute(APIRoute):
+    """A route that takes turns with its like where it is a GET that works in a thread."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        answer = super().get_route_handler()
+        if self.methods != {"GET"} or inspect.iscoroutinefunction(self.endpoint):
+            return answer
+
+        async def answer_in_turn(request: Request) -> Response:
+            readers: Readers = request.app.state.readers
+            async with readers.turn():
+                return await answer(request)
+
+        return answer_in_turn
