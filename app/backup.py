@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.settings import Settings, SettingsError
 from app.store import Store, StoreError
+from app.store.backup import back_up
 
 
 def main(arguments: list[str]) -> None:
@@ -19,7 +20,7 @@ def main(arguments: list[str]) -> None:
     target = Path(arguments[0])
     try:
         with closing(Store(Settings.from_environ(os.environ).store_url)) as store:
-            rows = store.backup(target)
+            rows = back_up(store, target)
     except (SettingsError, StoreError) as error:
         sys.exit(f"rookie: {error}")
     print(f"{target}: {rows} rows of {store.shown_url}")  # noqa: T201

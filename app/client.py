@@ -41,31 +41,28 @@ class Client:
 
     def predict(self, picture: bytes) -> dict[str, Any]:
         """Classify one picture, a file's bytes."""
-        answer: dict[str, Any] = self._json("POST", "/predict", picture, {"Content-Type": "image/*"})
-        return answer
+        return self._json("label", "POST", "/predict", picture, {"Content-Type": "image/*"})
 
     def predict_batch(self, pictures: Sequence[bytes]) -> list[dict[str, Any]]:
         """Classify many pictures: for each an answer, or the problem document of one that could not be read."""
         boundary = secrets.token_hex(16)
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="picture"\r\n\r\n'.encode()
         body = b"".join(head + picture + b"\r\n" for picture in pictures) + f"--{boundary}--\r\n".encode()
-        answer = self._json("POST", "/predict/batch", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        answer = self._json("predictions", "POST", "/predict/batch", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
         predictions: list[dict[str, Any]] = answer["predictions"]
         return predictions
 
     def train(self, **wanted: Any) -> dict[str, Any]:
         """Queue a training job: `recipe`, `promote` and any field of the recipe."""
-        return self._send_json("POST", "/train", wanted)
+        return self._send_json("recipe", "POST", "/train", wanted)
 
     def job(self, number: int) -> dict[str, Any]:
         """How a job stands."""
-        found: dict[str, Any] = self._json("GET", f"/train/{number}")
-        return found
+        return self._json("recipe", "GET", f"/train/{number}")
 
     def cancel(self, number: int) -> dict[str, Any]:
         """Cancel a job."""
-        found: dict[str, Any] = self._json("DELETE", f"/train/{number}")
-        return found
+        return self._json("recipe", "DELETE", f"/train/{number}")
 
     def follow(self, number: int) -> Iterator[Event]:
         """What happens to a job, up to its end; a connection that breaks is taken up again where it broke."""
@@ -73,6 +70,8 @@ class Client:
         while True:
             connection, response = self._request("GET", f"/train/{number}/events", headers={"Last-Event-ID": last})
             try:
+                if response.headers.get_content_type() != "text/event-stream":
+                    raise self._stranger()
                 for event in _events(response):
                     yield event
                     last = event.id
@@ -85,25 +84,32 @@ class Client:
 
     def models(self) -> dict[str, Any]:
         """The model versions, and which one serves."""
-        found: dict[str, Any] = self._json("GET", "/models")
-        return found
+        return self._json("models", "GET", "/models")
 
     def activate(self, version: int) -> dict[str, Any]:
         """Let a version serve."""
-        return self._send_json("PUT", "/models/current", {"version": version})
+        return self._send_json("version", "PUT", "/models/current", {"version": version})
 
-    def _send_json(self, method: str, path: str, content: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._json(method, path, json.dumps(content).encode(), {"Content-Type": "application/json"})
-        return answer
+    def _send_json(self, due: str, method: str, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        return self._json(due, method, path, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
-    def _json(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+    def _json(self, due: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """The object that answers, which has the field `due` where a service of ours wrote it."""
         connection, response = self._request(method, path, body, headers)
         try:
-            return json.loads(response.read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            found = json.loads(response.read())
+        except (OSError, http.client.HTTPException) as error:
             raise ClientError(f"{self._address} broke off its answer ({error})") from error
+        except (ValueError, RecursionError) as error:
+            raise self._stranger() from error
         finally:
             connection.close()
+        if not isinstance(found, dict) or due not in found:
+            raise self._stranger()
+        return found
+
+    def _stranger(self) -> ClientError:
+        return ClientError(f"what answers at {self._address} is no Rookie service; --server names another address")
 
     def _request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None

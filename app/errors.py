@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope
 
-from app.store import BusyError
+from app.store import BusyError, DamagedError
 from model_core.errors import ArtifactError, DataError, DivergenceError, RecipeError, RookieError
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -175,7 +175,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RecipeError, _on_recipe_error)
     app.add_exception_handler(ArtifactError, _on_artifact_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    for trouble in (sa.exc.DatabaseError, sa.exc.TimeoutError, BusyError):
+    for trouble in (sa.exc.DatabaseError, sa.exc.TimeoutError, BusyError, DamagedError):
         app.add_exception_handler(trouble, _on_database_trouble)
 
 

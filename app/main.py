@@ -131,12 +131,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         app.state.watcher.stop()
         scoring.stop()
-        await watching
-        await run_in_threadpool(dispatcher.stop)
+        await shutdown.in_time(watching)
+        await shutdown.in_time(run_in_threadpool(dispatcher.stop))
+        await shutdown.in_time(run_in_threadpool(app.state.readers.close))
         app.state.predictor.close()
         app.state.photo_threads.shutdown()
         app.state.drawings.close()
-        app.state.readers.close()
         store.close()
 
 

@@ -26,8 +26,8 @@ class Readers:
         self._threads = ThreadPoolExecutor(places, "reading")
 
     def close(self) -> None:
-        """End the threads; what waits is not read any more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Wait until the threads have ended; what waits for them is not read any more."""
+        self._threads.shutdown(cancel_futures=True)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

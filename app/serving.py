@@ -7,11 +7,14 @@ import sqlalchemy as sa
 
 from app.errors import NotFoundError
 from app.inference import Served
-from app.store import Store, models
+from app.store import DamagedError, Store, models
 from model_core import Model, artifact
 from model_core.errors import ArtifactError
 
 log = logging.getLogger("rookie")
+
+# A version's file is refused; it is not there, though it is said to serve; its card is no JSON.
+UNUSABLE = (ArtifactError, NotFoundError, DamagedError)
 
 
 class NoModelError(Exception):
@@ -26,23 +29,28 @@ def load(db: sa.Connection, version: int) -> Model:
     return artifact.from_bytes(content, f"version {version}")
 
 
-def load_current(store: Store) -> Served:
-    """The current version, from the database, with the card that stands there. Raises NoModelError or ArtifactError.
+def to_serve(db: sa.Connection, version: int) -> Served:
+    """A stored version as it would serve, with the card that stands in the database. Raises one of UNUSABLE.
 
     An uploaded file's own card says what its sender wrote; the database's was measured here.
     """
-    with store.read() as db:
-        version = models.current_version(db)
-        row = None if version is None else models.find(db, version)
-        if version is None or row is None:
-            raise NoModelError("the database has no current model version")
-        model = load(db, version)
+    model, row = load(db, version), models.find(db, version)
+    assert row is not None  # noqa: S101 (it was loaded in this transaction)
     return Served(version, row.sha256, dataclasses.replace(model, card=row.card))
 
 
+def load_current(store: Store) -> Served:
+    """The current version, from the database. Raises NoModelError, or one of UNUSABLE."""
+    with store.read() as db:
+        version = models.current_version(db)
+        if version is None:
+            raise NoModelError("the database has no current model version")
+        return to_serve(db, version)
+
+
 def activate(db: sa.Connection, version: int, reason: str) -> None:
-    """Let a stored version serve. Raises NotFoundError, or ArtifactError where no service could load it."""
-    load(db, version)
+    """Let a stored version serve. Raises one of UNUSABLE where no service could load it."""
+    to_serve(db, version)
     models.activate(db, version, reason)
 
 
@@ -51,10 +59,10 @@ def settle(db: sa.Connection) -> int | None:
     refused = []
     for version in models.candidates(db):
         try:
-            load(db, version)
-        except ArtifactError as error:
+            to_serve(db, version)
+        except UNUSABLE as error:
             models.withdraw(db, version)
-            refused.append(str(error))
+            refused.append(_reason(error))
             continue
         if version != models.current_version(db):
             models.activate(db, version, "no version that served before can be loaded")
@@ -62,3 +70,7 @@ def settle(db: sa.Connection) -> int | None:
             log.error("%s; version %d serves", "; ".join(refused), version)
         return version
     return None
+
+
+def _reason(error: Exception) -> str:
+    return error.detail if isinstance(error, NotFoundError) else str(error)

@@ -1,11 +1,18 @@
-"""Hearing of a stop when it is asked for. The server ends the lifespan only once every open stream has ended, which would be never."""
+"""A stop: heard when it is asked for, for the server ends the lifespan only once every open stream has ended; and never without an end."""
 
 import asyncio
+import logging
+import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
+from typing import Any
 
+log = logging.getLogger("rookie")
+
+# Longer than everything that waits for the database may: trainers save for 5 s, writes wait for 10 s, one after the other.
+STEP_SECONDS = 25.0
 Handler = Callable[[int, FrameType | None], object]
 
 
@@ -25,3 +32,14 @@ def _first(close: Callable[[], None], before: Handler, loop: asyncio.AbstractEve
         before(received, frame)
 
     return stop
+
+
+async def in_time(step: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
+    """Await a step of the stop. A thread that waits for a database without an answer cannot be ended, so then the process is."""
+    task = asyncio.ensure_future(step)
+    await asyncio.wait([task], timeout=STEP_SECONDS)  # which leaves it alone: cancelled, it would still wait for its thread
+    if not task.done():
+        log.error("the stop waits for a database that does not answer; after %g s the process ends without it", STEP_SECONDS)
+        logging.shutdown()
+        os._exit(1)
+    task.result()

@@ -12,9 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
-from app.serving import NoModelError, load_current, settle
+from app.serving import UNUSABLE, NoModelError, load_current, settle
 from app.store import Store, models
-from model_core.errors import ArtifactError
 
 log = logging.getLogger("rookie.watcher")
 
@@ -79,7 +78,7 @@ class Watcher:
             served = load_current(self._store)
         except NoModelError:
             return
-        except ArtifactError:
+        except UNUSABLE:
             with self._store.write() as db:
                 settle(db)  # the next look finds what it settled on
             return

@@ -1,17 +1,27 @@
 """How long a job will take, before it has done an epoch: as long for each operation as the last measured epoch took."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 
 from app.store import jobs, models
 from model_core import Recipe
+from model_core.errors import RecipeError
 from model_core.network import weight_count
 
 START_SECONDS = 3.0  # to load NumPy, the data and the buffers, and at the end to score and publish
 
 
-def estimate_seconds(db: sa.Connection, recipe: Recipe) -> float | None:
-    """Seconds that training by `recipe` may take, judged by the newest job that did an epoch, else by the current model's history."""
-    measured = _last_measured(db)
+def estimate_seconds(db: sa.Connection, record: Mapping[str, Any]) -> float | None:
+    """Seconds that a recipe's record may take, judged by the newest job that did an epoch, else by the current model's history.
+
+    None where nothing was measured, or a recipe of another release cannot be read here.
+    """
+    try:
+        recipe, measured = Recipe.from_record(record), _last_measured(db)
+    except RecipeError:
+        return None
     if measured is None:
         return None
     other, seconds = measured

@@ -20,7 +20,7 @@ from app.errors import document, training_problem
 from app.jobs.promotion import Gate
 from app.jobs.stop import StopRequestedError, StopSignal
 from app.settings import Settings
-from app.store import Store, attempts, jobs, models
+from app.store import Store, attempts, jobs, models, one_line
 from model_core import Recipe, artifact, card, checkpoint, data, download, training
 from model_core.errors import ArtifactError, RookieError
 from model_core.training import State
@@ -139,13 +139,21 @@ def keep_beating(store: Store, job: int, attempt: int) -> None:
 
 
 def main(job: int, attempt: int) -> None:
-    """Do the job, and leave it in a state that says how that went."""
+    """Do the job, and leave it in a state that says how that went; where the database is gone, one line says it."""
     os.nice(NICENESS)
     stop = StopSignal()
     stop.listen()
     settings = Settings.from_environ(os.environ)
     store = Store(settings.store_url)
     threading.Thread(target=keep_beating, args=(store, job, attempt), daemon=True).start()
+    try:
+        work(store, settings, job, attempt, stop)
+    except sa.exc.SQLAlchemyError as error:
+        sys.exit(f"job {job}: attempt {attempt} ends, and the database does not take even that: {one_line(error)}")
+
+
+def work(store: Store, settings: Settings, job: int, attempt: int, stop: StopSignal) -> None:
+    """Do the job, and say in the database how it ended."""
     trainer = None
     try:
         trainer = Trainer(store, settings, job, attempt, stop)
@@ -177,7 +185,7 @@ def fail(store: Store, job: int, attempt: int, problem: dict[str, Any]) -> None:
 
 def interrupt(store: Store, job: int, attempt: int, error: sa.exc.SQLAlchemyError) -> None:
     """The database refused a write, for want of space for example: another attempt may find it better."""
-    reason = " ".join(str(getattr(error, "orig", error)).split())
+    reason = one_line(error)
     print(f"job {job}: attempt {attempt} could not write: {reason}", file=sys.stderr)  # noqa: T201
     detail = f"the database refused the trainer's writes ({reason}), {attempts.MOST_FAILURES} times without progress"
     with store.write() as db:

@@ -20,7 +20,6 @@ from app.reading import ReadingRoute
 from app.schemas import History, Job, JobList, Problem, TrainingRequest
 from app.settings import Settings
 from app.store import Row, Store, jobs
-from model_core import Recipe
 
 router = APIRouter(route_class=ReadingRoute, prefix="/train", tags=["train"])
 
@@ -44,7 +43,7 @@ def start(
     wanted = request or TrainingRequest()
     with store.change() as db:
         row = _submitted_before(db, wanted, idempotency_key) or _submit(db, settings, wanted, idempotency_key)
-        job = as_job(row, estimate_seconds(db, Recipe.from_record(row.recipe)))
+        job = as_job(row, estimate_seconds(db, row.recipe))
     response.headers["Location"] = f"/train/{job.id}"
     response.headers["Retry-After"] = str(POLL_SECONDS)
     return job
@@ -78,7 +77,7 @@ def show(job: JobId, store: StoreDep) -> Job:
     """One job: status, stage, progress, figures so far."""
     with store.read() as db:
         row = _existing(db, job)
-        return as_job(row, estimate_seconds(db, Recipe.from_record(row.recipe)))
+        return as_job(row, estimate_seconds(db, row.recipe))
 
 
 @router.get("/{job}/history", responses=NOT_FOUND)

@@ -1,17 +1,17 @@
 """The database where the parts of the service meet: SQLAlchemy Core over SQLite or PostgreSQL."""
 
+import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Semaphore
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from app.store import migrations, schema
+from app.store import migrations
 from app.store.migrations import SchemaError
 
 Row = sa.Row[*tuple[Any, ...]]
@@ -37,6 +37,10 @@ class BusyError(Exception):
     """As many changes wait for the database as may."""
 
 
+class DamagedError(Exception):
+    """A row holds what none of ours does."""
+
+
 class Store:
     """A database with our tables; `read` and `write` give a connection in a transaction. Raises StoreError for an impossible address."""
 
@@ -46,7 +50,7 @@ class Store:
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
             self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
         except (sa.exc.ArgumentError, ImportError, TypeError, ValueError) as error:  # TypeError: sqlite:// without a file
-            raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({_one_line(error)})") from error
+            raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({one_line(error)})") from error
         if self.is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)
         self._changes = Semaphore(MOST_CHANGES)
@@ -90,21 +94,6 @@ class Store:
         finally:
             self._changes.release()
 
-    def backup(self, target: Path) -> int:
-        """Copy one state of the whole database, whichever kind it is, into a new SQLite file; the number of rows."""
-        with _written(target):
-            if target.exists():
-                raise StoreError(f"{target} exists already; name a new file")
-            unfinished = target.with_name(f"{target.name}.unfinished")
-            unfinished.unlink(missing_ok=True)
-            address = f"sqlite:///{quote(str(unfinished))}"
-            with _explained(self.shown_url), self.read() as source, closing(Store(address)) as copy:
-                migrations.insist_on_present(source)
-                copy.prepare()
-                rows = _copy_rows(source, copy)
-            unfinished.rename(target)
-        return rows
-
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
@@ -118,36 +107,15 @@ def _explained(shown_url: str) -> Iterator[None]:
     except SchemaError as error:
         raise StoreError(f"the database {shown_url} {error}") from error
     except (sa.exc.SQLAlchemyError, ValueError, OverflowError) as error:  # the last two: what a driver says of a value in the address
-        reason = _one_line(getattr(error, "orig", error))
+        reason = one_line(error)
         raise StoreError(
             f"the database {shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"
         ) from error
 
 
-def _one_line(error: object) -> str:
-    """What an error says; drivers write paragraphs."""
-    return " ".join(str(error).split())
-
-
-@contextmanager
-def _written(target: Path) -> Iterator[None]:
-    """Say of a file that cannot be written why, and what to do."""
-    try:
-        yield
-    except (OSError, UnicodeEncodeError) as error:  # SQLite takes no name that is not UTF-8
-        reason = error.strerror if isinstance(error, OSError) else "its name is not UTF-8"
-        raise StoreError(f"{target} cannot be written ({reason}); name another file") from error
-
-
-def _copy_rows(source: sa.Connection, copy: Store) -> int:
-    rows = 0
-    with copy.write() as sink:
-        sink.execute(schema.meta.delete())
-        for table in schema.metadata.sorted_tables:
-            for row in source.execute(sa.select(table)).mappings():
-                sink.execute(table.insert().values(dict(row)))
-                rows += 1
-    return rows
+def one_line(error: Exception) -> str:
+    """What an error says, or what the driver said beneath it, for drivers write paragraphs."""
+    return " ".join(str(getattr(error, "orig", error)).split())
 
 
 def now() -> str:
@@ -175,9 +143,19 @@ def _make_folder(folder: Path) -> None:
         raise StoreError(f"the folder {folder} cannot be made ({reason}); set ROOKIE_STATE_DIR to one that can") from error
 
 
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"the database holds something damaged where JSON is due: {text[:80]!r}") from error
+
+
+_OPTIONS: dict[str, Any] = {"hide_parameters": True, "json_deserializer": _from_json}
+
+
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
     # As many connections as there are threads: one that waits for the lock keeps none from reading.
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1, hide_parameters=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1, **_OPTIONS)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -185,7 +163,7 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
     ours = {name: value for name, value in _POSTGRES.items() if name not in url.query}
-    engine = sa.create_engine(url, connect_args=ours, isolation_level="READ COMMITTED", pool_pre_ping=True, hide_parameters=True)
+    engine = sa.create_engine(url, connect_args=ours, isolation_level="READ COMMITTED", pool_pre_ping=True, **_OPTIONS)
     sa.event.listen(engine, "connect", _prepare_postgres)
     return engine
 

@@ -4,7 +4,9 @@ import dataclasses
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,43 @@ def test_a_refusal_is_one_line(address: str) -> None:
 def test_what_no_service_can_have_as_its_address_is_refused_in_one_line(place: str) -> None:
     last_words = str(run(place, "models"))
     assert last_words == f"rookie: {place!r} is no address of a service; it looks like {DEFAULT_ADDRESS}"
+
+
+ANSWERS: dict[str, tuple[str, bytes]] = {
+    "a page": ("text/html", b"<!doctype html>"),
+    "nothing": ("application/json", b""),
+    "another object": ("application/json", b'{"status": "ok"}'),
+    "a list": ("application/json", b"[]"),
+    "brackets": ("application/json", b"[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_another_program_at_the_address_is_told_from_a_service(name: str) -> None:
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            kind, content = ANSWERS[name]
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_PUT = do_GET  # noqa: N815 (the library's own words)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever).start()
+        try:
+            place = f"http://127.0.0.1:{stranger.server_port}"
+            for words in (["models"], ["models", "--activate", "1"], ["predict", str(PICTURES[0])], ["train"], ["train", "--follow"]):
+                assert str(run(place, *words)) == f"rookie: what answers at {place} is no Rookie service; --server names another address"
+            with pytest.raises(ClientError, match="no Rookie service"):
+                next(Client(place).follow(1))
+        finally:
+            stranger.shutdown()
 
 
 @pytest.mark.parametrize("token", ["hush\nhush", "h\u00fcsh-hush", "hush\u20ac", "hush hush", "hush\udcff"], ids=ascii)

@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.settings import Settings
-from tests.support.service import client_of
+from app.store.schema import jobs
+from tests.support.service import client_of, store_of
 
 SENDERS = 12
 
@@ -76,3 +77,12 @@ def test_a_job_says_before_it_starts_how_long_it_may_take(queue: TestClient) -> 
     assert 0 < seconds[0] < seconds[1]
     assert seconds[0] < seconds[2]
     assert queue.get(short.headers["Location"]).json()["eta_seconds"] == seconds[0]
+
+
+def test_a_recipe_of_another_release_is_shown_and_estimates_nothing(queue: TestClient, settings: Settings, database_url: str) -> None:
+    first = post(queue, epochs=3).json()
+    with store_of(dataclasses.replace(settings, database_url=database_url)) as store, store.write() as db:
+        db.execute(jobs.update().values(recipe={**first["recipe"], "augment": "mixup"}, epoch_seconds=1.5))
+    shown = queue.get(first["links"]["self"]).json()
+    assert (shown["recipe"]["augment"], shown["eta_seconds"]) == ("mixup", 4.5)
+    assert post(queue, None, epochs=3).json()["eta_seconds"] is None

@@ -5,7 +5,9 @@ import json
 import logging
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,34 @@ def test_a_current_version_that_cannot_be_loaded_gives_way_to_the_newest_before_
         listed = client.get("/models").json()
     assert (listed["current"], listed["previous"]) == (good, 1)
     assert [f"version {good} serves" in text for text in caplog.messages if "cannot be read" in text] == [True]
+
+
+ODD_ROWS = {
+    "a card that is no JSON": "UPDATE models SET card = '{' WHERE version = 2",
+    "a card of endless brackets": f"UPDATE models SET card = '{'[' * 100_000}' WHERE version = 2",
+    "a version that is not there": "DELETE FROM models WHERE version = 2",
+}
+
+
+@pytest.mark.parametrize("name", ODD_ROWS)
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_a_current_version_whose_row_is_damaged_or_missing_is_withdrawn(settings: Settings, name: str, when: str) -> None:
+    def damage() -> None:
+        assert add_version(settings, tiny.model(OTHER)) == 2
+        with closing(sqlite3.connect(settings.state_dir / "rookie.db")) as db, db:
+            db.execute(ODD_ROWS[name])
+            db.execute("INSERT INTO activations (version, activated, reason) VALUES (2, 'now', 'a test')")
+
+    open_store(settings).close()
+    if when == "before":
+        damage()
+    with client_of(settings) as client:
+        if when == "while":
+            damage()
+        assert eventually(lambda: client.get("/models").json()["current"] == 1)
+        assert client.get("/readyz").json()["model"]["version"] == 1
+        assert client.get("/models/2").status_code in (404, 503)
+        assert client.put("/models/current", json={"version": 2}).status_code in (404, 503)
 
 
 def test_several_workers_start_beside_a_damaged_current_version_and_say_so_in_one_line(settings: Settings, tmp_path: Path) -> None:

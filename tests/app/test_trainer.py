@@ -5,6 +5,8 @@ import functools
 import itertools
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from app.store import Row, Store, attempts, jobs, models
 from model_core import Model, Recipe, artifact, checkpoint, data, download, training
 from model_core.errors import ArtifactError, DataError, DivergenceError, DownloadError
 from tests.support import tiny
-from tests.support.service import add_version
+from tests.support.service import PATIENCE_SECONDS, add_version, environ_of
 
 POOR = dataclasses.replace(tiny.RECIPE, epochs=1, learning_rate=1e-6)
 
@@ -300,3 +302,13 @@ def test_a_database_that_refuses_again_and_again_fails_the_job_with_its_reason(s
             jobs.claim(db, slots=1)
     assert (row.status, row.error["code"]) == ("failed", "database")
     assert "(database or disk is full), 3 times" in row.error["detail"]
+
+
+def test_a_trainer_whose_database_is_gone_says_so_in_one_line(settings: Settings) -> None:
+    settings.state_dir.mkdir()
+    command = [sys.executable, "-m", "app.jobs.trainer", "1", "1"]
+    done = subprocess.run(command, env=environ_of(settings), check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    first, last = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "attempt 1 could not write: no such table: jobs" in first
+    assert "does not take even that: no such table: jobs" in last

@@ -88,10 +88,7 @@ def trainer_of(settings: Settings, job: int, attempt: int = 1) -> int:
 
 def is_gone(pid: int) -> bool:
     """Whether a process has ended; one that only waits to be buried has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+    return _state(Path(f"/proc/{pid}/stat")) == "Z"
 
 
 def kill(*pids: int) -> None:
@@ -129,6 +126,21 @@ def _lock(db: sqlite3.Connection) -> bool:
     return db.in_transaction
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP, and wait until each of the process's threads stands still: one of them may write yet when the signal is sent."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task")
+    assert eventually(lambda: all(_state(thread / "stat") in "TtZ" for thread in threads.iterdir()), pause=0.001)
+
+
+def _state(path: Path) -> str:
+    """The letter for what a process or thread does, as its stat file has it; Z where it has ended."""
+    try:
+        return path.read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
 def stop_in(settings: Settings, job: int, stage: str, attempt: int = 1) -> int:
     """Let a job come to `stage` and stop its trainer (SIGSTOP) there; its process.
 
@@ -140,7 +152,7 @@ def stop_in(settings: Settings, job: int, stage: str, attempt: int = 1) -> int:
             status, found, on = db.execute("SELECT status, stage, attempt FROM jobs WHERE id = ?", [job]).fetchone()
             if (found, on) == (stage, attempt):
                 pid = trainer_of(settings, job, attempt)
-                os.kill(pid, signal.SIGSTOP)
+                freeze(pid)
                 return pid
             assert status not in ENDED, f"the job has {status} before {stage!r} was seen"
         time.sleep(0.002)

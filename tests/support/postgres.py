@@ -56,6 +56,19 @@ class Server:
             return True
         return False
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Inside, no process of the server does anything (SIGSTOP); its machine still takes what comes."""
+        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], check=True, capture_output=True, text=True)
+        processes = [self.process.pid, *map(int, listed.stdout.split())]
+        try:
+            for pid in processes:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
+
     @property
     def _address(self) -> str:
         return f"host=127.0.0.1 port={self.port} user=rookie dbname=postgres"

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+import app.store.backup
 from app import backup
-from app.store import Store, StoreError, attempts, jobs, models, schema
+from app.store import Store, StoreError, attempts, jobs, migrations, models, schema
+from app.store.backup import Rows, back_up
 from app.store.schema import meta
 from model_core import artifact
 from tests.support import tiny
@@ -33,7 +35,7 @@ def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
 
 def test_a_backup_holds_what_the_database_holds_and_can_take_its_place(store: Store, tmp_path: Path) -> None:
     fill(store)
-    rows = store.backup(tmp_path / "copy.db")
+    rows = back_up(store, tmp_path / "copy.db")
     with closing(Store(f"sqlite:///{tmp_path / 'copy.db'}")) as copy:
         copy.prepare()
         assert everything(copy) == everything(store)
@@ -47,15 +49,17 @@ def test_a_backup_holds_what_the_database_holds_and_can_take_its_place(store: St
 def test_a_backup_is_one_state_while_others_write(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store)
     before = everything(store)
-    prepare = Store.prepare
+    rows = app.store.backup._rows
 
-    def prepare_while_others_write(copy: Store) -> None:
-        prepare(copy)
+    def with_a_write_after_the_first(source: Store) -> Rows:
+        found = rows(source)
+        yield next(found)
         with store.write() as db:
             jobs.submit(db, {}, "never")
+        yield from found
 
-    monkeypatch.setattr(Store, "prepare", prepare_while_others_write)
-    store.backup(tmp_path / "copy.db")
+    monkeypatch.setattr(app.store.backup, "_rows", with_a_write_after_the_first)
+    back_up(store, tmp_path / "copy.db")
     monkeypatch.undo()
     with closing(Store(f"sqlite:///{tmp_path / 'copy.db'}")) as copy:
         assert everything(copy) == before
@@ -64,14 +68,14 @@ def test_a_backup_is_one_state_while_others_write(store: Store, tmp_path: Path, 
 def test_a_file_that_is_there_is_not_written_over(store: Store, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("mine")
     with pytest.raises(StoreError, match="exists already"):
-        store.backup(tmp_path / "copy.db")
+        back_up(store, tmp_path / "copy.db")
     assert (tmp_path / "copy.db").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["a?b.db", "a%41.db", "a#b c.db"])
 def test_a_backup_lies_where_it_was_asked_for_whatever_its_name(store: Store, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "copies"
-    store.backup(folder / name)
+    back_up(store, folder / name)
     assert [path.name for path in folder.iterdir()] == [name]
 
 
@@ -85,16 +89,32 @@ def test_a_file_that_cannot_be_written_is_refused_by_its_name(store: Store, tmp_
     (tmp_path / "taken.unfinished").mkdir()
     before = sorted(tmp_path.iterdir())
     with pytest.raises(StoreError, match=r"cannot be written .*; name another file") as refusal:
-        store.backup(tmp_path / name)
+        back_up(store, tmp_path / name)
     assert str(refusal.value).startswith(str(tmp_path / name))
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_disk_that_is_full_is_said_of_the_copy_and_nothing_is_left_of_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store)
+    make = migrations.bring_up_to_date
+
+    def make_on_a_small_disk(sink: sa.Connection) -> None:
+        make(sink)
+        sink.exec_driver_sql("PRAGMA max_page_count = 20")
+
+    monkeypatch.setattr(migrations, "bring_up_to_date", make_on_a_small_disk)
+    with pytest.raises(StoreError, match=r"copy\.db cannot be written \(database or disk is full\); name another file"):
+        back_up(store, tmp_path / "copy.db")
+    assert not list(tmp_path.glob("copy*"))
 
 
 def test_a_database_that_is_not_up_to_date_is_not_touched(store: Store, tmp_path: Path) -> None:
     with store.write() as db:
         db.execute(meta.update().values(value="1"))
     with pytest.raises(StoreError, match=r"has schema 1.*start the service once"):
-        store.backup(tmp_path / "copy.db")
+        back_up(store, tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
 
 
