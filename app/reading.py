@@ -56,7 +56,7 @@ async def _patience(seconds: float) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise UnavailableError(f"others were read for all of {seconds:g} s; ask again later", 5) from error
+        raise UnavailableError(f"reading, or the wait for a turn at it, took {seconds:g} s; ask again later", 5) from error
 
 
 class ReadingRoute(APIRoute):
