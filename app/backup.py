@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> None:
         sys.exit("usage: python -m app.backup FILE.db")
     target = Path(arguments[0])
     try:
-        with closing(Store(Settings.from_environ(os.environ).store_url)) as store:
+        with closing(Store(Settings.from_environ(os.environ).store_url, make=False)) as store:
             rows = back_up(store, target)
     except (SettingsError, StoreError) as error:
         sys.exit(f"rookie: {error}")

@@ -1,6 +1,7 @@
 """rookie predict | train | models: the command line of a running service, here or elsewhere."""
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -16,11 +17,16 @@ BAR = 30  # characters
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; a refusal ends it with one line and code 1."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may hold what the terminal's encoding does not
     try:
         command: Callable[[Client, argparse.Namespace], int] = options.command
         code = command(Client(options.server, options.token), options)
     except (ClientError, OSError) as error:
         sys.exit(f"rookie: {error}")
+    except (LookupError, TypeError, ValueError) as error:
+        sys.exit(f"rookie: what answers at {options.server} is no Rookie service of this version ({type(error).__name__}: {error})")
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(code)

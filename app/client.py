@@ -8,11 +8,13 @@
 import http.client
 import json
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
+RETRY_SECONDS = 1.0  # before a stream that broke off is asked for again
 TIMEOUT_SECONDS = 60.0  # longer than the heartbeat of an event stream
 
 
@@ -52,7 +54,7 @@ class Client:
         predictions: list[dict[str, Any]] = answer["predictions"]
         return predictions
 
-    def train(self, **wanted: Any) -> dict[str, Any]:
+    def train(self, /, **wanted: Any) -> dict[str, Any]:
         """Queue a training job: `recipe`, `promote` and any field of the recipe."""
         return self._send_json("recipe", "POST", "/train", wanted)
 
@@ -78,9 +80,12 @@ class Client:
                     if event.kind == "done":
                         return
             except (OSError, http.client.HTTPException):
-                continue
+                pass
+            except (ValueError, RecursionError) as error:
+                raise self._stranger() from error
             finally:
                 connection.close()
+            time.sleep(RETRY_SECONDS)
 
     def models(self) -> dict[str, Any]:
         """The model versions, and which one serves."""

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from starlette.concurrency import run_in_threadpool
-
 from app.errors import UnavailableError
+from app.reading import Readers
 from app.store import Row, Store, events
 
 HEARTBEAT_SECONDS = 15.0  # proxies close a connection that is silent for long
@@ -36,8 +35,8 @@ class _Feed:
 class EventHub:
     """One per serving process; lives on the event loop."""
 
-    def __init__(self, store: Store, most_followers: int) -> None:
-        self._store, self._most = store, most_followers
+    def __init__(self, store: Store, readers: Readers, most_followers: int) -> None:
+        self._store, self._readers, self._most = store, readers, most_followers
         self._feeds: dict[int, _Feed] = {}
         self._closed = False
 
@@ -72,7 +71,7 @@ class EventHub:
 
     async def _read(self, job: int, feed: _Feed) -> None:
         last = feed.last_id
-        rows = await run_in_threadpool(self._fetch, job, last)
+        rows = await self._readers.do(self._fetch, job, last)
         if rows and feed.last_id == last:  # another reading may have come first
             feed.events.extend(rows)
             feed.tell()

@@ -25,6 +25,7 @@ T = TypeVar("T")
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 TURN_ROWS = 32  # most rows of one turn of the event loop: about a millisecond
+MOST_FORMS = 4  # with many pictures that are taken apart at the same time; the others wait as they came, in fewer bytes
 PART_ROWS = 512  # rows that a large request computes at a time, in a thread
 # Matrix products take rows four at a time, and what is left over one by one: 7 rows take half as long again as 8.
 ROWS_AT_A_TIME = 4
@@ -89,6 +90,7 @@ class Predictor:
         self._rows_in_hand = 0
         self._waiting: list[_Waiting] = []
         self._thread = ThreadPoolExecutor(1, "inference")
+        self.forms = asyncio.Semaphore(MOST_FORMS)  # for those that take one apart
 
     @property
     def served(self) -> Served:

@@ -122,18 +122,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     dispatcher = Dispatcher(store, settings, os.environ)
     app.state.drawings = Drawings()
     app.state.readers = Readers()
-    app.state.hub = EventHub(store, settings.event_streams)
+    app.state.hub = EventHub(store, app.state.readers, settings.event_streams)
     app.state.watcher = Watcher(store, app.state.predictor, dispatcher, app.state.hub)
     shutdown.on_stop_signal(app.state.hub.close)
     watching = asyncio.create_task(app.state.watcher.run())
     try:
         yield
     finally:
+        shutdown.end_in_time()
         app.state.watcher.stop()
         scoring.stop()
-        await shutdown.in_time(watching)
-        await shutdown.in_time(run_in_threadpool(dispatcher.stop))
-        await shutdown.in_time(run_in_threadpool(app.state.readers.close))
+        await watching
+        await run_in_threadpool(dispatcher.stop)
+        app.state.readers.close()
         app.state.predictor.close()
         app.state.photo_threads.shutdown()
         app.state.drawings.close()

@@ -1,4 +1,7 @@
-"""What GETs do in threads, such as reading the database: a few at a time, so that a crowd of them leaves the interpreter to predictions."""
+"""Reading the database, and what else GETs do in threads: a few at a time, so that a crowd leaves the interpreter to predictions.
+
+A thread that is stuck in the database cannot be ended. So each place has one, and whoever leaves it behind takes no other.
+"""
 
 import asyncio
 import inspect
@@ -26,8 +29,8 @@ class Readers:
         self._threads = ThreadPoolExecutor(places, "reading")
 
     def close(self) -> None:
-        """Wait until the threads have ended; what waits for them is not read any more."""
-        self._threads.shutdown(cancel_futures=True)
+        """Let the threads end; what waits for them is not read any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

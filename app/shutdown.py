@@ -5,21 +5,20 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 log = logging.getLogger("rookie")
 
-# Longer than everything that waits for the database may: trainers save for 5 s, writes wait for 10 s, one after the other.
-STEP_SECONDS = 25.0
+# Longer than all that waits for the database in turn: a look of the watcher (10 s), trainers that save (5 s), a last write (10 s).
+END_SECONDS = 30.0
 Handler = Callable[[int, FrameType | None], object]
 
 
 def on_stop_signal(close: Callable[[], None]) -> None:
     """Call `close` on the event loop as soon as SIGTERM or SIGINT arrives, before the server's own handler."""
-    if threading.current_thread() is not threading.main_thread():
-        return  # an application inside a test: no signal is meant for it
+    if not _is_own_process():
+        return
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.getsignal(number)
         if callable(before):
@@ -34,12 +33,20 @@ def _first(close: Callable[[], None], before: Handler, loop: asyncio.AbstractEve
     return stop
 
 
-async def in_time(step: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
-    """Await a step of the stop. A thread that waits for a database without an answer cannot be ended, so then the process is."""
-    task = asyncio.ensure_future(step)
-    await asyncio.wait([task], timeout=STEP_SECONDS)  # which leaves it alone: cancelled, it would still wait for its thread
-    if not task.done():
-        log.error("the stop waits for a database that does not answer; after %g s the process ends without it", STEP_SECONDS)
-        logging.shutdown()
-        os._exit(1)
-    task.result()
+def end_in_time() -> None:
+    """From now on the process has END_SECONDS: a thread that waits for a database without an answer cannot be ended, and would keep it."""
+    if _is_own_process():
+        guard = threading.Timer(END_SECONDS, _end)
+        guard.daemon = True
+        guard.start()
+
+
+def _end() -> None:
+    log.error("the stop waits for a database that does not answer; after %g s the process ends without it", END_SECONDS)
+    logging.shutdown()
+    os._exit(1)
+
+
+def _is_own_process() -> bool:
+    """Whether the service is all that there is here: inside a test it runs beside others, for whom no signal and no end is meant."""
+    return threading.current_thread() is threading.main_thread()

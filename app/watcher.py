@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 
+from app.errors import UnavailableError
 from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
@@ -48,7 +49,7 @@ class Watcher:
     async def _outlive(self, look: Callable[[], Awaitable[None]]) -> None:
         try:
             await look()
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, UnavailableError) as error:
             self._report(f"the database does not do what it should: {error}")
         except Exception:
             log.exception("the watcher met an error of its own and goes on")

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import zipfile
 
 import numpy as np
 
@@ -30,7 +31,11 @@ def from_bytes(content: bytes, source: str) -> tuple[Recipe, State]:
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
         raise ArtifactFormatError(f"{source} is a damaged checkpoint; delete it and start the run afresh")
-    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-        record = json.loads(arrays["record"].tobytes())
-        state = State(**{name: arrays[name] for name in _ARRAYS}, **{name: record[name] for name in _FIGURES})
-    return Recipe.from_record(record["recipe"]), state
+    try:
+        with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+            record = json.loads(arrays["record"].tobytes())
+            state = State(**{name: arrays[name] for name in _ARRAYS}, **{name: record[name] for name in _FIGURES})
+            recipe = Recipe.from_record(record["recipe"])
+    except (zipfile.BadZipFile, AttributeError, EOFError, LookupError, OSError, TypeError, ValueError) as error:
+        raise ArtifactFormatError(f"{source} is no checkpoint of this version ({error}); delete it and start the run afresh") from error
+    return recipe, state

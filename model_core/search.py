@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from model_core.artifact import write_atomically
-from model_core.card_format import NUMBER, TEXT, WHOLE, Fields, check_fields, check_values
+from model_core.card_format import EPOCH, NUMBER, TEXT, WHOLE, Fields, check_fields, check_values
 from model_core.data import TrainingData
 from model_core.errors import DivergenceError, RecipeError, RookieError
 from model_core.recipe import Recipe
@@ -88,6 +88,8 @@ def _read_result(path: Path) -> Result | None:
         record = json.loads(path.read_text())
         check_values(record)
         check_fields(record, _RESULT, "the result")
+        for number, epoch in enumerate(record["history"], 1):
+            check_fields(epoch, EPOCH, f"history {number}")
         result = Result.from_record(record)
     except (OSError, ValueError, TypeError, RecursionError, RecipeError):  # TypeError: a field of another version
         return None

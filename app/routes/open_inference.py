@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
-from app.dependencies import MetersDep, PredictorDep, SettingsDep, StoreDep, WatcherDep
+from app.dependencies import MetersDep, PredictorDep, ReadersDep, SettingsDep, StoreDep, WatcherDep
 from app.errors import InferenceError, NotFoundError
 from app.inference import Answer, Predictor
 from app.open_inference import answer, body, description, repository, statistics
@@ -159,10 +159,10 @@ def _encode(asked: InferenceRequest, answered: Answer) -> Response:
 
 
 @router.post("/repository/index")
-async def repository_index(request: Request, store: StoreDep) -> list[dict[str, str]]:
+async def repository_index(request: Request, store: StoreDep, readers: ReadersDep) -> list[dict[str, str]]:
     """The model's versions; the body may be empty, or `{"ready": true}` for the one that serves."""
     document = await _document(request)
-    return await run_in_threadpool(_index, store, document.get("ready") is True)
+    return await readers.do(_index, store, document.get("ready") is True)
 
 
 def _index(store: Store, ready_only: bool) -> list[dict[str, str]]:

@@ -45,22 +45,22 @@ async def predict_batch(request: Request, predictor: PredictorDep) -> Response:
     if uploads.media_type(request) in uploads.NPY_TYPES:
         pixels = uploads.parse_npy(await request.body(), request.app.state.settings.batch_rows)
         return await predictor.in_thread(_batch_response, [None] * len(pixels), await predictor.classify(pixels, judge=True))
-    decoded = await uploads.read_files(request, _decode, predictor.in_thread)
-    pictures = [picture for picture in decoded if not isinstance(picture, Problem)]
-    answer = await predictor.classify(np.stack(pictures), judge=True) if pictures else None
-    return await predictor.in_thread(_batch_response, [each if isinstance(each, Problem) else None for each in decoded], answer)
+    async with predictor.forms:
+        decoded = await uploads.read_files(request, _decode, predictor.in_thread)
+        pictures = [picture for picture in decoded if not isinstance(picture, dict)]
+        answer = await predictor.classify(np.stack(pictures), judge=True) if pictures else None
+        return await predictor.in_thread(_batch_response, [each if isinstance(each, dict) else None for each in decoded], answer)
 
 
-def _decode(file: bytes) -> NDArray[np.uint8] | Problem:
-    """The picture in a file, or what is wrong with it."""
+def _decode(file: bytes) -> NDArray[np.uint8] | dict[str, Any]:
+    """The picture in a file, or the document of its problem: the error itself would keep all that was read."""
     try:
         return images.decode(file)
     except Problem as problem:
-        return problem
+        return problem.document()
 
 
-def _batch_response(problems: list[Problem | None], answer: Answer | None) -> Response:
+def _batch_response(problems: list[dict[str, Any] | None], answer: Answer | None) -> Response:
     """Predictions in order, with the problems in their places."""
     predicted = iter(answers.predictions(answer) if answer else [])
-    found: list[dict[str, Any]] = [next(predicted) if problem is None else problem.document() for problem in problems]
-    return answers.json_response({"predictions": found})
+    return answers.json_response({"predictions": [next(predicted) if problem is None else problem for problem in problems]})

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Body, Depends, Header, Path, Response
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from app import quota
-from app.dependencies import EventHubDep, SettingsDep, StoreDep
+from app.dependencies import EventHubDep, ReadersDep, SettingsDep, StoreDep
 from app.errors import ConflictError, NotFoundError
 from app.jobs.estimate import estimate_seconds
 from app.reading import ReadingRoute
@@ -99,10 +98,14 @@ def cancel(job: JobId, store: StoreDep) -> Job:
 
 
 async def _followed(
-    job: JobId, store: StoreDep, hub: EventHubDep, last_event_id: Annotated[str, Header(description="go on after this event")] = ""
+    job: JobId,
+    store: StoreDep,
+    readers: ReadersDep,
+    hub: EventHubDep,
+    last_event_id: Annotated[str, Header(description="go on after this event")] = "",
 ) -> AsyncIterator[AsyncIterator[Row | None]]:
     """The events of a job that exists; the place among the followers is given back when the stream ends."""
-    await run_in_threadpool(_check_exists, store, job)
+    await readers.do(_check_exists, store, job)
     after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
     async with hub.follow(job, after) as events:
         yield events

@@ -42,19 +42,28 @@ class DamagedError(Exception):
 
 
 class Store:
-    """A database with our tables; `read` and `write` give a connection in a transaction. Raises StoreError for an impossible address."""
+    """A database with our tables; `read` and `write` give a connection in a transaction.
 
-    def __init__(self, url: str) -> None:
+    Raises StoreError for an impossible address, and for a SQLite file that is not there unless it may `make` one.
+    """
+
+    def __init__(self, url: str, make: bool = True) -> None:
         try:
             parsed = _parsed(url)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
             self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
         except (sa.exc.ArgumentError, ImportError, TypeError, ValueError) as error:  # TypeError: sqlite:// without a file
             raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({one_line(error)})") from error
-        if self.is_sqlite and parsed.database:
-            _make_folder(Path(parsed.database).parent)
         self._changes = Semaphore(MOST_CHANGES)
         self.shown_url = parsed.set(query={}).render_as_string(hide_password=True)  # a password can stand in the query too
+        if self.is_sqlite and parsed.database:
+            self._find(Path(parsed.database), make)
+
+    def _find(self, path: Path, make: bool) -> None:
+        if make:
+            _make_folder(path.parent)
+        elif not path.is_file():
+            raise StoreError(f"there is no database {self.shown_url}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another")
 
     def prepare(self) -> None:
         """Create the tables where they are missing. Raises StoreError where the database cannot be used."""
@@ -163,7 +172,9 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
     ours = {name: value for name, value in _POSTGRES.items() if name not in url.query}
-    engine = sa.create_engine(url, connect_args=ours, isolation_level="READ COMMITTED", pool_pre_ping=True, **_OPTIONS)
+    engine = sa.create_engine(
+        url, connect_args=ours, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_timeout=BUSY_SECONDS, **_OPTIONS
+    )
     sa.event.listen(engine, "connect", _prepare_postgres)
     return engine
 

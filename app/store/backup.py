@@ -1,5 +1,7 @@
 """A copy of one state of the whole database, whichever kind it is, as a new SQLite file."""
 
+import fcntl
+import os
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -15,15 +17,49 @@ Rows = Generator[tuple[sa.Table, dict[str, Any]], None, None]
 
 def back_up(store: Store, target: Path) -> int:
     """Copy the database to a new file; the number of rows. Raises StoreError, which says of which side it speaks."""
+    if not target.name:
+        raise StoreError(f"{str(target)!r} is no name of a file; name a new one")
     unfinished = target.with_name(f"{target.name}.unfinished")
-    with _written(target, unfinished):
-        if target.exists():
-            raise StoreError(f"{target} exists already; name a new file")
-        unfinished.unlink(missing_ok=True)
-        with closing(Store(f"sqlite:///{quote(str(unfinished))}")) as copy, closing(_rows(store)) as rows:
-            count = _copy(rows, copy)
-        unfinished.rename(target)
+    with _written(target), _held(unfinished, target):
+        try:
+            with closing(Store(f"sqlite:///{quote(str(unfinished))}")) as copy, closing(_rows(store)) as rows:
+                count = _copy(rows, copy)
+            unfinished.rename(target)
+        except BaseException:
+            _remove(unfinished)
+            raise
     return count
+
+
+@contextmanager
+def _held(unfinished: Path, target: Path) -> Iterator[None]:
+    """The file that is to become the target, empty, and nobody else's. What a backup that was killed left of it goes."""
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"another backup is being written to {target}; wait for it, or name a new file") from error
+        if not unfinished.exists() or not os.path.samestat(os.fstat(file.fileno()), unfinished.stat()):
+            raise StoreError(f"another backup was just written to {target}; name a new file")
+        if target.exists():
+            _remove(unfinished)
+            raise StoreError(f"{target} exists already; name a new file")
+        file.truncate(0)
+        for beside in _beside(unfinished):
+            beside.unlink(missing_ok=True)
+        yield
+
+
+def _beside(path: Path) -> list[Path]:
+    """The files that SQLite keeps beside a database while it is open."""
+    return [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
+
+
+def _remove(unfinished: Path) -> None:
+    for path in (unfinished, *_beside(unfinished)):
+        with suppress(OSError, ValueError):
+            path.unlink(missing_ok=True)
 
 
 def _rows(store: Store) -> Rows:
@@ -47,15 +83,11 @@ def _copy(rows: Rows, copy: Store) -> int:
 
 
 @contextmanager
-def _written(target: Path, unfinished: Path) -> Iterator[None]:
-    """Say of a file that cannot be written why, and what to do; what there is of it goes."""
+def _written(target: Path) -> Iterator[None]:
+    """Say of a file that cannot be written why, and what to do."""
     try:
         yield
-    except (OSError, UnicodeEncodeError, sa.exc.SQLAlchemyError, StoreError) as error:
-        with suppress(OSError, ValueError):
-            unfinished.unlink(missing_ok=True)
-        if isinstance(error, StoreError):
-            raise
+    except (OSError, UnicodeEncodeError, sa.exc.SQLAlchemyError) as error:
         raise StoreError(f"{target} cannot be written ({_reason(error)}); name another file") from error
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -101,21 +102,13 @@ def test_what_no_service_can_have_as_its_address_is_refused_in_one_line(place: s
     assert last_words == f"rookie: {place!r} is no address of a service; it looks like {DEFAULT_ADDRESS}"
 
 
-ANSWERS: dict[str, tuple[str, bytes]] = {
-    "a page": ("text/html", b"<!doctype html>"),
-    "nothing": ("application/json", b""),
-    "another object": ("application/json", b'{"status": "ok"}'),
-    "a list": ("application/json", b"[]"),
-    "brackets": ("application/json", b"[" * 100_000),
-}
+@contextmanager
+def answering(kind: str, content: bytes) -> Iterator[str]:
+    """The address of a program that answers everything with that."""
 
-
-@pytest.mark.parametrize("name", ANSWERS)
-def test_another_program_at_the_address_is_told_from_a_service(name: str) -> None:
     class Stranger(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"] or 0))
-            kind, content = ANSWERS[name]
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.end_headers()
@@ -127,15 +120,66 @@ def test_another_program_at_the_address_is_told_from_a_service(name: str) -> Non
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
-        threading.Thread(target=stranger.serve_forever).start()
+        threading.Thread(target=lambda: stranger.serve_forever(0.01)).start()
         try:
-            place = f"http://127.0.0.1:{stranger.server_port}"
-            for words in (["models"], ["models", "--activate", "1"], ["predict", str(PICTURES[0])], ["train"], ["train", "--follow"]):
-                assert str(run(place, *words)) == f"rookie: what answers at {place} is no Rookie service; --server names another address"
-            with pytest.raises(ClientError, match="no Rookie service"):
-                next(Client(place).follow(1))
+            yield f"http://127.0.0.1:{stranger.server_port}"
         finally:
             stranger.shutdown()
+
+
+ANSWERS: dict[str, tuple[str, bytes]] = {
+    "a page": ("text/html", b"<!doctype html>"),
+    "nothing": ("application/json", b""),
+    "another object": ("application/json", b'{"status": "ok"}'),
+    "a list": ("application/json", b"[]"),
+    "brackets": ("application/json", b"[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_another_program_at_the_address_is_told_from_a_service(name: str) -> None:
+    with answering(*ANSWERS[name]) as place:
+        for words in (["models"], ["models", "--activate", "1"], ["predict", str(PICTURES[0])], ["train"], ["train", "--follow"]):
+            assert str(run(place, *words)) == f"rookie: what answers at {place} is no Rookie service; --server names another address"
+        with pytest.raises(ClientError, match="no Rookie service"):
+            next(Client(place).follow(1))
+
+
+NEARLY: dict[str, tuple[str, bytes, list[str]]] = {
+    "answers without anything": ("application/json", b'{"predictions": [{}]}', ["predict", str(PICTURES[0])]),
+    "too many answers": ("application/json", b'{"predictions": [{"detail": "x"}, {"detail": "x"}]}', ["predict", str(PICTURES[0])]),
+    "versions that are none": ("application/json", b'{"models": [3]}', ["models"]),
+    "a job that is none": ("application/json", b'{"recipe": 3}', ["train"]),
+}
+
+
+@pytest.mark.parametrize("name", NEARLY)
+def test_a_service_that_answers_other_things_than_ours_is_told_in_one_line(name: str) -> None:
+    kind, content, words = NEARLY[name]
+    with answering(kind, content) as place:
+        assert str(run(place, *words)).startswith(f"rookie: what answers at {place} is no Rookie service of this version (")
+
+
+def test_a_stream_of_something_else_is_told_and_one_that_breaks_off_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with answering("text/event-stream", b"data: \xff\n\n") as place, pytest.raises(ClientError, match="no Rookie service"):
+        next(Client(place).follow(1))
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", pause)
+    with answering("text/event-stream", b": alive\n\n") as place, pytest.raises(KeyboardInterrupt):
+        next(Client(place).follow(1))
+    assert pauses == [1.0] * 3
+
+
+def test_a_field_of_any_name_reaches_the_service(address: str) -> None:
+    assert "self" in str(run(address, "train", "--set", "self=1"))
 
 
 @pytest.mark.parametrize("token", ["hush\nhush", "h\u00fcsh-hush", "hush\u20ac", "hush hush", "hush\udcff"], ids=ascii)

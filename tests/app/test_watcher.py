@@ -12,6 +12,7 @@ from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.main import open_store
+from app.reading import Readers
 from app.serving import load_current
 from app.settings import Settings
 from app.store import Store, models
@@ -44,7 +45,8 @@ def store(settings: Settings) -> Iterator[Store]:
 
 def watcher_of(store: Store, tending: Tending | None = None, seconds: list[float] | None = None) -> Watcher:
     clock = seconds or [0.0]
-    return Watcher(store, Predictor(load_current(store)), cast(Dispatcher, tending or Tending()), EventHub(store, 1), lambda: clock[0])
+    hub, clocked = EventHub(store, Readers(), 1), lambda: clock[0]
+    return Watcher(store, Predictor(load_current(store)), cast(Dispatcher, tending or Tending()), hub, clocked)
 
 
 def test_a_stop_waits_for_the_look_that_is_being_taken(store: Store) -> None:
@@ -101,7 +103,7 @@ def test_a_database_that_was_not_seen_for_long_is_not_fresh(store: Store) -> Non
 def test_a_look_swaps_to_the_current_version(store: Store, settings: Settings) -> None:
     version = add_version(settings, tiny.model())
     predictor = Predictor(load_current(store))
-    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()), EventHub(store, 1))
+    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()), EventHub(store, Readers(), 1))
     watcher.tick()
     assert predictor.served.version == 1
     with store.write() as db:
@@ -114,7 +116,7 @@ def test_a_version_that_cannot_be_loaded_is_withdrawn_with_one_line_and_the_way_
     store: Store, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     predictor = Predictor(load_current(store))
-    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()), EventHub(store, 1))
+    watcher = Watcher(store, predictor, cast(Dispatcher, Tending()), EventHub(store, Readers(), 1))
     with store.write() as db:
         damaged = models.add(db, tiny.model(), b"PK damaged", "uploaded")
         models.activate(db, damaged, "a test")

@@ -90,6 +90,16 @@ def test_memory_stays_flat_under(name: str, service: tuple[int, httpx2.Client]) 
     assert peak_bytes(pid) < MOST_GROWTH + 150 * 2**20
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_memory_stays_flat_under_forms_of_files_that_are_no_pictures(tmp_path: Path) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x"\r\n\r\nx\r\n'
+    form, kind = part * Settings().batch_rows + b"--b--\r\n", {"Content-Type": "multipart/form-data; boundary=b"}
+    with serving(tmp_path, tiny.model()) as (pid, client), ThreadPoolExecutor(12) as crowd:
+        statuses = list(crowd.map(lambda _: client.post("/predict/batch", content=form, headers=kind).status_code, range(12)))
+        assert statuses == [200] * 12
+        assert peak_bytes(pid) < MOST_GROWTH
+
+
 CROWDS = {
     "one picture of weights, by 40": ["/weights/w1.png?scale=4&normalize=signed"] * 40,
     "every picture of weights, at once": [

@@ -1,5 +1,9 @@
 """A run's state as bytes."""
 
+import hashlib
+import io
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -33,3 +37,19 @@ def test_a_checkpoint_with_any_byte_flipped_is_refused() -> None:
 def test_a_checkpoint_cut_short_or_too_long_is_refused(content: bytes) -> None:
     with pytest.raises(ArtifactFormatError, match="damaged checkpoint"):
         checkpoint.from_bytes(content, "run.checkpoint")
+
+
+def npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def bytes_of(text: bytes) -> Any:
+    return np.frombuffer(text, np.uint8)
+
+
+@pytest.mark.parametrize("body", [b"", b"text", npz(), npz(record=1), npz(record=bytes_of(b"{")), npz(record=bytes_of(b"[]"))], ids=len)
+def test_what_only_has_a_checkpoints_digest_is_refused(body: bytes) -> None:
+    with pytest.raises(ArtifactFormatError, match=r"run\.checkpoint is no checkpoint of this version"):
+        checkpoint.from_bytes(hashlib.sha256(body).digest() + body, "run.checkpoint")

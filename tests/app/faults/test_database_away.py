@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from app.shutdown import STEP_SECONDS
+from app.shutdown import END_SECONDS
 from app.watcher import STALE_SECONDS
 from tests.support.faults import no_trainer_left
 from tests.support.pictures import encode, grey
 from tests.support.postgres import Server
-from tests.support.service import eventually, free_port, is_ready, launched
+from tests.support.service import PATIENCE_SECONDS, eventually, free_port, is_ready, launched
 
 pytestmark = pytest.mark.postgres
 
@@ -22,9 +22,9 @@ LEAVING = 200  # clients that ask for something and hang up
 THREADS = 24  # of an idle process, and the few that wait for the database
 
 
-def ask_and_leave(port: int, path: str) -> None:
+def ask_and_leave(port: int, request: str) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        connection.sendall(f"{request} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode())
 
 
 def test_while_it_stands_still_predictions_go_on_and_a_stop_ends(settings: Settings, postgres: Server, tmp_path: Path) -> None:
@@ -33,7 +33,9 @@ def test_while_it_stands_still_predictions_go_on_and_a_stop_ends(settings: Setti
         assert eventually(lambda: is_ready(client))
         with postgres.standing_still():
             for number in range(LEAVING):
-                ask_and_leave(settings.port, f"/weights/w1.png?version={number + 2}")
+                ask_and_leave(settings.port, f"GET /weights/w1.png?version={number + 2}")
+                ask_and_leave(settings.port, "POST /v2/repository/index")
+                ask_and_leave(settings.port, "GET /train/1/events")
             answer = client.post("/predict", content=encode(grey()), headers={"Content-Type": "image/png"})
             assert answer.status_code == 200
             assert len(os.listdir(f"/proc/{process.pid}/task")) < THREADS
@@ -41,7 +43,7 @@ def test_while_it_stands_still_predictions_go_on_and_a_stop_ends(settings: Setti
             waited = client.get("/models")
             assert (waited.status_code, waited.json()["code"]) == (503, "unavailable")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(4 * STEP_SECONDS) == 1
+            assert process.wait(END_SECONDS + PATIENCE_SECONDS) == 1
     log = (tmp_path / "log").read_text()
     assert "database that does not answer" in log
     assert "Traceback" not in log

@@ -65,6 +65,27 @@ def test_a_backup_is_one_state_while_others_write(store: Store, tmp_path: Path, 
         assert everything(copy) == before
 
 
+def test_a_backup_that_was_killed_is_in_nobodys_way_and_one_that_is_being_written_is(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store)
+    target, rows = tmp_path / "copy.db", app.store.backup._rows
+    for ending in ("", "-wal", "-shm"):
+        (tmp_path / f"copy.db.unfinished{ending}").write_bytes(b"half of something")
+
+    def while_another_one_tries(source: Store) -> Rows:
+        monkeypatch.setattr(app.store.backup, "_rows", rows)
+        with pytest.raises(StoreError, match=r"another backup is being written to .*copy\.db"):
+            back_up(store, target)
+        return rows(source)
+
+    monkeypatch.setattr(app.store.backup, "_rows", while_another_one_tries)
+    assert back_up(store, target) == 9
+    with closing(Store(f"sqlite:///{target}")) as copy:
+        assert everything(copy) == everything(store)
+    assert [path.name for path in tmp_path.glob("copy*") if "unfinished" in path.name] == []
+
+
 def test_a_file_that_is_there_is_not_written_over(store: Store, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("mine")
     with pytest.raises(StoreError, match="exists already"):
@@ -130,7 +151,11 @@ def test_the_command_copies_and_says_how_much(
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [([], "usage:"), (["a.db", "b.db"], "usage:"), (["copy.db"], "has no tables of Rookie's"), (["/proc/nowhere/copy.db"], "nowhere")],
+    [
+        ([], "usage:"),
+        (["a.db", "b.db"], "usage:"),
+        (["copy.db"], "there is no database"),
+    ],
 )
 def test_the_command_refuses_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str) -> None:
     monkeypatch.chdir(tmp_path)
@@ -138,5 +163,21 @@ def test_the_command_refuses_in_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(SystemExit) as end:
         backup.main(arguments)
     assert words in str(end.value.code)
+    assert not list(tmp_path.iterdir())
     assert "\n" not in str(end.value.code)
     assert not list(tmp_path.glob("copy*"))
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_name_that_no_file_can_have_is_refused(store: Store, name: str) -> None:
+    with pytest.raises(StoreError, match="no name of a file"):
+        back_up(store, Path(name))
+
+
+def test_a_database_without_our_tables_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.db").touch()
+    with (
+        closing(Store(f"sqlite:///{tmp_path / 'other.db'}", make=False)) as other,
+        pytest.raises(StoreError, match="has no tables of Rookie's"),
+    ):
+        back_up(other, tmp_path / "copy.db")
