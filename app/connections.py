@@ -18,6 +18,9 @@ from app.settings import Settings
 LOOK_SECONDS = 0.5
 CROWDED_SECONDS = 2.0  # one connection too many has this long to ask, so that it can be told
 SPARE_CONNECTIONS = 64  # for those and for probes; beyond them nothing is said
+# Where memory is short, whoever holds some of it without sending or taking this many bytes a second has this long.
+HURRIED_RATE = 64 * 2**10
+HURRIED_SECONDS = 5.0
 HEAD_BYTES = 64 * 2**10
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
 
@@ -60,8 +63,9 @@ class Connection(HttpToolsProtocol):
         super().__init__(**uvicorns)
         self._patience = patience
         self._stage = "idle"  # or "head" or "body": what has begun to arrive
-        self._since = self.loop.time()  # of that stage
-        self._head_bytes = self._body_bytes = self._drained_bytes = 0
+        self._since = self.loop.time()  # of that stage; a body's bytes put it off, up to now
+        self._hurried_since = self._since  # the same by the rate that is asked for where memory is short
+        self._head_bytes = self._drained_bytes = 0
         self._closes = False  # once the request has arrived
         self._unread_since: float | None = None  # the client takes no more of its answer
         self._look_again: TimerHandle | None = None
@@ -116,14 +120,16 @@ class Connection(HttpToolsProtocol):
         if upgrades:
             self.cycle.keep_alive = False
         self._enter("body")
-        self._body_bytes = self._drained_bytes = 0
+        self._drained_bytes = 0
         if not self.cycle.keep_alive:
             self.cycle.transport = _Lingering(self.transport, self._close_soon)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Some of the body; after the answer it goes nowhere, but a little is read, so that the client comes to read that."""
         super().on_body(body)
-        self._body_bytes += len(body)
+        now = self.loop.time()
+        self._since = min(now, self._since + len(body) / self._patience.body_rate)
+        self._hurried_since = min(now, self._hurried_since + len(body) / HURRIED_RATE)
         if self.cycle.response_complete:
             self._drained_bytes += len(body)
             if self._drained_bytes > self._patience.drain_bytes:
@@ -163,7 +169,8 @@ class Connection(HttpToolsProtocol):
         """Uvicorn would advise to install something."""
 
     def _enter(self, stage: str) -> None:
-        self._stage, self._since = stage, self.loop.time()
+        self._stage = stage
+        self._since = self._hurried_since = self.loop.time()
 
     def _look(self) -> None:
         """Has the client taken too long?"""
@@ -171,29 +178,39 @@ class Connection(HttpToolsProtocol):
         now, closing = self.loop.time(), self.transport.is_closing()
         if closing and self._unread_since is None:
             self._unread_since = now  # what is still to be sent before the end
-        if self._unread_since is not None and now - self._unread_since > self._patience.unread_seconds:
+        if self._unread_since is not None and now - self._unread_since > self._unread_patience():
             self.transport.abort()
         elif self.flow.read_paused:
-            self._since = now  # it is we who keep it waiting
-        elif not closing and now - self._since > self._patience_now():
+            self._since = self._hurried_since = now  # it is we who keep it waiting
+        elif not closing and (now - self._since > self._patience_now() or self._holds_up_others(now)):
             self._lose_patience()
 
     def _patience_now(self) -> float:
         """Seconds for the present stage."""
         if self._stage == "body":
-            return self._patience.body_seconds + self._body_bytes / self._patience.body_rate
+            return self._patience.body_seconds
         if self._is_answering():
             return float("inf")
         if not self._crowded:
             return self._patience.head_seconds
         return CROWDED_SECONDS if self.cycle is None else 0.0
 
+    def _unread_patience(self) -> float:
+        """Seconds that an answer may lie here unread."""
+        answering = self._answering
+        short = answering is not None and limits.is_memory_short(answering.scope)
+        return min(HURRIED_SECONDS, self._patience.unread_seconds) if short else self._patience.unread_seconds
+
+    def _holds_up_others(self, now: float) -> bool:
+        """Whether a body comes so slowly, while memory is short, that others are refused for it."""
+        return self._stage == "body" and now - self._hurried_since > HURRIED_SECONDS and limits.is_memory_short(self.cycle.scope)
+
     def _lose_patience(self) -> None:
         if self._stage == "head":
             self._refuse(TooSlowError("the request's head takes too long"))
         elif self._stage == "body" and not self.cycle.response_started and limits.note_slow(self.cycle.scope):
             self.cycle.message_event.set()  # whoever waits for more of the body hears of it
-            self._since = self.loop.time()
+            self._since = self._hurried_since = self.loop.time()
         else:
             self.transport.close()
 

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+
+from starlette.concurrency import run_in_threadpool
 
 from app.errors import UnavailableError
 from app.reading import Readers
@@ -51,7 +53,8 @@ class EventHub:
         feed = self._feeds.setdefault(job, _Feed())
         feed.followers += 1
         try:
-            await self._read(job, feed)
+            last = feed.last_id
+            self._tell(job, last, (await self._readers.do(self._fetch, {job: last}))[job])
             yield self._events(feed, after)
         finally:
             feed.followers -= 1
@@ -60,8 +63,10 @@ class EventHub:
 
     async def refresh(self) -> None:
         """Tell followers what is new in the database."""
-        for job, feed in list(self._feeds.items()):
-            await self._read(job, feed)
+        known = {job: feed.last_id for job, feed in self._feeds.items()}
+        if known:
+            for job, rows in (await run_in_threadpool(self._fetch, known)).items():
+                self._tell(job, known[job], rows)
 
     def close(self) -> None:
         """End every stream: the service stops."""
@@ -69,16 +74,17 @@ class EventHub:
         for feed in self._feeds.values():
             feed.tell()
 
-    async def _read(self, job: int, feed: _Feed) -> None:
-        last = feed.last_id
-        rows = await self._readers.do(self._fetch, job, last)
-        if rows and feed.last_id == last:  # another reading may have come first
+    def _tell(self, job: int, last: int, rows: list[Row]) -> None:
+        """Add the events after `last` to a job's feed, unless another reading came first, or nobody follows it any more."""
+        feed = self._feeds.get(job)
+        if rows and feed is not None and feed.last_id == last:
             feed.events.extend(rows)
             feed.tell()
 
-    def _fetch(self, job: int, last: int) -> list[Row]:
+    def _fetch(self, known: Mapping[int, int]) -> dict[int, list[Row]]:
+        """The events of each job after the last one that is known."""
         with self._store.read() as db:
-            return events.after(db, job, last)
+            return {job: events.after(db, job, last) for job, last in known.items()}
 
     async def _events(self, feed: _Feed, after: int) -> AsyncIterator[Row | None]:
         place = bisect_right([event.id for event in feed.events], after)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from app.errors import UnavailableError
 from app.metrics import Meters
+from app.turns import Turns
 from model_core import Model, network
 from model_core.familiarity import SIDE, Familiarity
 from model_core.network import PIXELS
@@ -25,6 +26,7 @@ T = TypeVar("T")
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 TURN_ROWS = 32  # most rows of one turn of the event loop: about a millisecond
+LONG_SECONDS, FORM_SECONDS = 10.0, 30.0  # that a large request waits for a turn at the thread; a form with many pictures, for its place
 MOST_FORMS = 4  # with many pictures that are taken apart at the same time; the others wait as they came, in fewer bytes
 PART_ROWS = 512  # rows that a large request computes at a time, in a thread
 # Matrix products take rows four at a time, and what is left over one by one: 7 rows take half as long again as 8.
@@ -90,7 +92,8 @@ class Predictor:
         self._rows_in_hand = 0
         self._waiting: list[_Waiting] = []
         self._thread = ThreadPoolExecutor(1, "inference")
-        self.forms = asyncio.Semaphore(MOST_FORMS)  # for those that take one apart
+        self._long_work = Turns(1, LONG_SECONDS, "work on large requests")
+        self.forms = Turns(MOST_FORMS, FORM_SECONDS, "forms with many pictures")
 
     @property
     def served(self) -> Served:
@@ -119,8 +122,12 @@ class Predictor:
             self._rows_in_hand -= len(rows)
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Do long work off the event loop, in the one thread where all such work takes turns: more would only fight for the interpreter."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        """Do long work off the event loop, in the one thread where all such work takes turns: more would only fight for the interpreter.
+
+        Raises UnavailableError where the turn does not come, and what `function` raises.
+        """
+        async with self._long_work.turn():
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     def _admit(self, count: int) -> None:
         """Count rows as in hand. A request that finds nothing in hand is let in whatever its size."""

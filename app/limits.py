@@ -17,7 +17,8 @@ from app.errors import Problem, TooLargeError, TooSlowError, UnavailableError
 from app.settings import Settings
 
 SLICE_BYTES = 2**16  # of an answer that are handed over at a time
-_CROWDED, _SLOW, _GONE, _TASK = "rookie.crowded", "rookie.slow", "rookie.gone", "rookie.task"
+SHORT = 0.75  # share of the memory for bodies and answers from which on nobody may dawdle
+_CROWDED, _SLOW, _GONE, _TASK, _LIMIT = "rookie.crowded", "rookie.slow", "rookie.gone", "rookie.task", "rookie.limit"
 
 
 class BodyLimit:
@@ -32,7 +33,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope[_TASK] = asyncio.current_task()
+        scope[_TASK], scope[_LIMIT] = asyncio.current_task(), self
         counted = _Counted(self, scope, receive, send)
         try:
             _check_head(scope, counted.most)
@@ -41,11 +42,18 @@ class BodyLimit:
         except Problem as problem:
             await errors.response(problem.document(), scope, problem.headers)(scope, receive, send)
         except asyncio.CancelledError:
+            if counted.begun and _GONE in scope:
+                return
             if counted.begun:
                 raise
             await _cancelled(scope)(scope, receive, send)
         finally:
             self.in_hand -= counted.arrived + counted.leaving
+
+    @property
+    def is_short(self) -> bool:
+        """Whether so much lies in memory that others may soon be refused for it."""
+        return self.in_hand > SHORT * self.settings.bytes_in_hand
 
     def _check_memory(self, scope: Scope) -> None:
         if self.in_hand > self.settings.bytes_in_hand and scope["path"] not in PROBES:
@@ -116,6 +124,11 @@ def note_slow(scope: Any) -> bool:
     known = _SLOW in scope
     scope[_SLOW] = True
     return not known
+
+
+def is_memory_short(scope: Any) -> bool:
+    """Whether the request holds memory that others wait for."""
+    return _LIMIT in scope and scope[_LIMIT].is_short
 
 
 def drop(scope: Any) -> None:

@@ -68,8 +68,9 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
         images.check_frames(image)
         shrink_while_decoding(image)
         image.load()
-        image, turned = orient(image)
-    colours = flatten(shrink_to(image, WORKING_SIDE))
+        turn = upright_turn(image)
+        image = shrink_to(image, WORKING_SIDE)  # before it is turned: a second copy of all its pixels may take 128 MiB
+    colours = flatten(image if turn is None else image.transpose(turn))
     smooth = soften(colours)
     ground = measure_ground(smooth)
     box = garment_box(smooth, ground)
@@ -78,7 +79,7 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
     inverted = is_ground_lighter(garment, matte, ground)
     lights = stretch(grey(garment, ground, inverted) * matte)
     pixels = centre(sharpen(shrink_to(Image.fromarray(lights), SIDE)))
-    return Prepared(pixels, size, inverted, list(_told(turned, trimmed, ground, inverted)))
+    return Prepared(pixels, size, inverted, list(_told(turn is not None, trimmed, ground, inverted)))
 
 
 def _check_pixels(image: Image.Image, most: int) -> None:
@@ -108,14 +109,8 @@ def shrink_while_decoding(image: Image.Image) -> None:
     image.draft(None, (WORKING_SIDE, WORKING_SIDE))
 
 
-def orient(image: Image.Image) -> tuple[Image.Image, bool]:
-    """The picture turned as its EXIF data says that it was held, and whether it was turned."""
-    turn = _turn_upright(image)
-    return (image, False) if turn is None else (image.transpose(turn), True)
-
-
-def _turn_upright(image: Image.Image) -> Image.Transpose | None:
-    """What the orientation in the EXIF data asks for; nothing where that data cannot be read."""
+def upright_turn(image: Image.Image) -> Image.Transpose | None:
+    """What puts a picture upright, as its EXIF data says that it was held; nothing where that data cannot be read."""
     try:
         return _TURNS.get(image.getexif().get(0x0112, 1))
     except images.DECODING_ERRORS:
@@ -130,7 +125,7 @@ def shrink_to(image: Image.Image, side: int) -> Image.Image:
     width, height = (max(1, round(edge * side / longest)) for edge in image.size)
     if image.mode.startswith("I"):  # 16 bits a pixel
         image = Image.fromarray(images.narrow(image))
-    elif image.mode not in ("L", "RGB", "RGBA"):
+    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image.resize((width, height), Image.Resampling.LANCZOS if side == SIDE else Image.Resampling.BOX, reducing_gap=3.0)
 

@@ -5,61 +5,41 @@ A thread that is stuck in the database cannot be ended. So each place has one, a
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from app.errors import UnavailableError
+from app.turns import Turns, in_time
 
 T = TypeVar("T")
 
 PLACES = 2
 PATIENCE_SECONDS = 10.0
+READING = "reading the database"
 
 
-class Readers:
+class Readers(Turns):
     """Those who read, and those who wait for their turn; lives on the event loop."""
 
     def __init__(self, places: int = PLACES, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        self._places, self._patience_seconds = asyncio.Semaphore(places), patience_seconds
+        super().__init__(places, patience_seconds, READING)
+        self._patience_seconds = patience_seconds
         self._threads = ThreadPoolExecutor(places, "reading")
 
     def close(self) -> None:
         """Let the threads end; what waits for them is not read any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """A place, when it is free. Raises UnavailableError where that takes too long."""
-        async with _patience(self._patience_seconds):
-            await self._places.acquire()
-        try:
-            yield
-        finally:
-            self._places.release()
-
     async def do(self, read: Callable[..., T], *arguments: Any) -> T:
         """What `read` returns. One who leaves leaves the queue; a thread that has begun ends before the next one does.
 
         Raises what `read` raises, or UnavailableError where it takes too long.
         """
-        async with _patience(self._patience_seconds):
+        async with in_time(self._patience_seconds, READING):
             return await asyncio.get_running_loop().run_in_executor(self._threads, read, *arguments)
-
-
-@asynccontextmanager
-async def _patience(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            yield
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise UnavailableError(f"reading, or the wait for a turn at it, took {seconds:g} s; ask again later", 5) from error
 
 
 class ReadingRoute(APIRoute):

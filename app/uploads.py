@@ -85,28 +85,32 @@ def _only_file(body: bytes, content_type: str, most_parts: int) -> bytes:
     return files[0].content
 
 
-async def read_files(request: Request, use: Callable[[bytes], T], in_thread: Callable[..., Awaitable[list[T]]]) -> list[T]:
-    """What `use` makes of each file in a form's parts named `files`, in order; a portion at a time, so that others have their turns.
-
-    Raises UnsupportedBodyError, UploadPartsError or TooLargeError.
-    """
+async def read_form(request: Request) -> tuple[bytes, multipart.Form]:
+    """The body of a form with many files, all of it, and what takes it apart. Raises UnsupportedBodyError or UploadPartsError."""
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("multipart/form-data"):
         raise UnsupportedBodyError(
             f"Content-Type is {content_type[:100] or 'missing'!r}; send multipart/form-data with parts named files,"
             f" or an array (N, 28, 28) uint8 as {NPY_TYPES[0]}"
         )
-    body, form = await request.body(), multipart.Form(content_type, request.app.state.settings.batch_rows)
+    return await request.body(), multipart.Form(content_type, request.app.state.settings.batch_rows)
+
+
+async def use_files(body: bytes, form: multipart.Form, use: Callable[[bytes], T], in_thread: Callable[..., Awaitable[list[T]]]) -> list[T]:
+    """What `use` makes of each file in a form's parts named `files`, in order; a portion at a time, so that others have their turns.
+
+    Raises UploadPartsError or TooLargeError.
+    """
     found: list[T] = []
     for start in range(0, len(body), PORTION_BYTES):
-        found += await in_thread(_use_files, form, body[start : start + PORTION_BYTES], use)
+        found += await in_thread(_use_portion, form, body[start : start + PORTION_BYTES], use)
     form.check_end()
     if not found:
         raise UploadPartsError("the form has no file in a part named 'files'; send one or more")
     return found
 
 
-def _use_files(form: multipart.Form, portion: bytes, use: Callable[[bytes], T]) -> list[T]:
+def _use_portion(form: multipart.Form, portion: bytes, use: Callable[[bytes], T]) -> list[T]:
     return [use(part.content) for part in form.feed(portion) if part.name == b"files" and part.is_file]
 
 

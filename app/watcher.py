@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 
-from app.errors import UnavailableError
 from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
@@ -39,17 +38,19 @@ class Watcher:
         return self._clock() - self._looked_at < STALE_SECONDS
 
     async def run(self) -> None:
-        """Look again and again, until `stop`. A failing database is waited for; predictions go on."""
+        """Look again and again, until `stop`. A failing database is waited for; predictions go on. No look waits for the other."""
+        await asyncio.gather(self._repeat(lambda: run_in_threadpool(self.tick)), self._repeat(self._hub.refresh))
+
+    async def _repeat(self, look: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set():
-            for look in (lambda: run_in_threadpool(self.tick), self._hub.refresh):  # where one fails the other goes on
-                await self._outlive(look)
+            await self._outlive(look)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), INTERVAL_SECONDS)
 
     async def _outlive(self, look: Callable[[], Awaitable[None]]) -> None:
         try:
             await look()
-        except (sa.exc.SQLAlchemyError, UnavailableError) as error:
+        except sa.exc.SQLAlchemyError as error:
             self._report(f"the database does not do what it should: {error}")
         except Exception:
             log.exception("the watcher met an error of its own and goes on")

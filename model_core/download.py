@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from http.client import HTTPException
@@ -17,6 +18,7 @@ SOURCES = (
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",  # its repository
 )
 TIMEOUT_SECONDS = 30  # without a byte
+LEAST_RATE = 4096  # bytes a second, beyond those: a source that trickles gives way to the next
 MAX_FILE_BYTES = 64 * 2**20  # the largest file has 26 MB; a source that sends more is not the dataset
 _CHUNK_BYTES = 64 * 2**10
 
@@ -80,8 +82,11 @@ def _download(url: str, part: IO[bytes], report: Callable[[int, int], None]) -> 
             done = 0
             part.truncate(0)
         total = done + int(response.headers.get("Content-Length") or 0)
-        while chunk := response.read(_CHUNK_BYTES):
+        began, before = time.monotonic(), done
+        while chunk := response.read1(_CHUNK_BYTES):
             done += len(chunk)
+            if time.monotonic() - began > TIMEOUT_SECONDS + (done - before) / LEAST_RATE:
+                raise OSError(f"sends less than {LEAST_RATE} bytes a second")
             if done > MAX_FILE_BYTES:
                 part.truncate(0)
                 raise OSError(f"sends more than {MAX_FILE_BYTES} bytes")

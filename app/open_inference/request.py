@@ -15,6 +15,7 @@ from model_core.network import PIXELS
 
 T = TypeVar("T")
 
+MOST_ID = 1000  # characters: the answer repeats it
 SLICE = 2**16  # numbers that are converted in one go, during which no other thread runs
 DATATYPES: dict[str, np.dtype[Any]] = {
     **{f"UINT{8 * size}": np.dtype(f"<u{size}") for size in (1, 2, 4, 8)},
@@ -45,9 +46,12 @@ def parse(body: Body, most_rows: int) -> InferenceRequest:
 
 def _request_id(document: dict[str, Any]) -> str | None:
     found = document.get("id")
-    if found is None or (isinstance(found, (str, int)) and not isinstance(found, bool)):
-        return None if found is None else str(found)
-    raise InferenceError(f"'id' is of type {type(found).__name__}; it must be a string")
+    if found is not None and (not isinstance(found, (str, int)) or isinstance(found, bool)):
+        raise InferenceError(f"'id' is of type {type(found).__name__}; it must be a string")
+    text = None if found is None else str(found)
+    if text and len(text) > MOST_ID:
+        raise InferenceError(f"'id' has {len(text)} characters; it may have {MOST_ID}")
+    return text
 
 
 def _wanted_output(document: dict[str, Any]) -> tuple[bool, int]:

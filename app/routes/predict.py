@@ -45,8 +45,9 @@ async def predict_batch(request: Request, predictor: PredictorDep) -> Response:
     if uploads.media_type(request) in uploads.NPY_TYPES:
         pixels = uploads.parse_npy(await request.body(), request.app.state.settings.batch_rows)
         return await predictor.in_thread(_batch_response, [None] * len(pixels), await predictor.classify(pixels, judge=True))
-    async with predictor.forms:
-        decoded = await uploads.read_files(request, _decode, predictor.in_thread)
+    body, form = await uploads.read_form(request)
+    async with predictor.forms.turn():
+        decoded = await uploads.use_files(body, form, _decode, predictor.in_thread)
         pictures = [picture for picture in decoded if not isinstance(picture, dict)]
         answer = await predictor.classify(np.stack(pictures), judge=True) if pictures else None
         return await predictor.in_thread(_batch_response, [each if isinstance(each, dict) else None for each in decoded], answer)

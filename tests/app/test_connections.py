@@ -138,6 +138,12 @@ def test_a_slow_body_that_keeps_its_rate_is_read(service: tuple[int, httpx2.Clie
         assert problem(everything(connection)) == (415, "not-an-image")
 
 
+def test_bytes_that_came_fast_buy_no_long_silence(service: tuple[int, httpx2.Client]) -> None:
+    with connect(service[0]) as connection:
+        connection.sendall(POST + b"Content-Length: 1000000\r\n\r\n" + bytes(900_000))  # at the least rate these would take 220 s
+        assert problem(everything(connection)) == (408, "too-slow")
+
+
 def test_a_head_that_never_ends_is_refused(service: tuple[int, httpx2.Client]) -> None:
     with connect(service[0]) as connection:
         connection.sendall(POST)

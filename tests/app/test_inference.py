@@ -1,6 +1,7 @@
 """Requests that are in hand together share a pass through the network, and none of them notices."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -185,3 +186,22 @@ def test_a_pass_that_fails_tells_those_in_it_and_the_next_one_goes_on() -> None:
     assert isinstance(one, MemoryError)
     assert isinstance(two, MemoryError)
     assert len(three.probabilities) == 1
+
+
+def test_large_requests_that_wait_too_long_for_their_turn_are_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.inference.LONG_SECONDS", 0.05)
+    may_end = threading.Event()
+
+    async def work(predictor: Predictor) -> Answer:
+        first = asyncio.ensure_future(predictor.in_thread(may_end.wait))
+        await asyncio.sleep(0)
+        with pytest.raises(UnavailableError) as refused:
+            await predictor.classify(noise(1, PART_ROWS))
+        assert refused.value.headers == {"Retry-After": "5"}
+        small = await predictor.classify(noise(2, 1))
+        may_end.set()
+        await first
+        await predictor.classify(noise(1, PART_ROWS))
+        return small
+
+    assert run(work).probabilities.shape == (1, 10)

@@ -242,6 +242,7 @@ BAD: dict[str, tuple[Any, dict[str, str], int, str]] = {
     "shared memory": (document(parameters={"shared_memory_region": "x"}), {}, 400, "shared memory"),
     "parameters a list": (document(parameters=[]), {}, 400, "'parameters'"),
     "an id that is a list": ({**document(), "id": []}, {}, 400, "'id'"),
+    "an id without end": ({**document(), "id": "x" * 1001}, {}, 400, "1001 characters"),
     "an id that is a truth": ({**document(), "id": True}, {}, 400, "'id'"),
     "outputs a string": ({**document(), "outputs": "probabilities"}, {}, 400, "'outputs'"),
     "another output": ({**document(), "outputs": [{"name": "logits"}]}, {}, 400, "unexpected inference output 'logits'"),

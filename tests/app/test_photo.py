@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import model_core
@@ -88,29 +89,33 @@ def test_decoding_skips_what_would_be_thrown_away_of_a_jpeg_alone() -> None:
         assert image.size == size
 
 
+def put_upright(content: bytes) -> NDArray[np.uint8]:
+    """A picture's pixels, turned as it asks for."""
+    image = images.open_picture(content)
+    turn = photo.upright_turn(image)
+    assert turn is not None
+    return np.asarray(image.transpose(turn))
+
+
 def test_a_picture_is_turned_as_its_exif_data_says() -> None:
     upright = photos.photograph("sneaker", side=160)
     for orientation in (3, 6, 8):
         stored, exif = photos.turned(upright, orientation)
-        turned, was = photo.orient(images.open_picture(encode(stored, exif=exif)))
-        np.testing.assert_array_equal(np.asarray(turned), upright)
-        assert was
-    assert not photo.orient(Image.fromarray(upright))[1]
+        np.testing.assert_array_equal(put_upright(encode(stored, exif=exif)), upright)
+    assert photo.upright_turn(Image.fromarray(upright)) is None
 
 
 @pytest.mark.parametrize("orientation", [0, 1, 9, 65535])
 def test_a_picture_with_no_orientation_that_there_is_stays_as_it_is(orientation: int) -> None:
     exif = exif_of((0x0112, 3, 1, orientation.to_bytes(4, "little")))
-    assert not photo.orient(images.open_picture(encode(grey(), "JPEG", exif=exif)))[1]
+    assert photo.upright_turn(images.open_picture(encode(grey(), "JPEG", exif=exif))) is None
 
 
 def test_a_picture_is_turned_whatever_else_its_exif_data_says() -> None:
     upright = photos.photograph("bag", side=160)
     maker = (0x010F, 11, 1, struct.pack("<f", 1.5))  # a number, where a name is due
     stored, _ = photos.turned(upright, 6)
-    turned, was = photo.orient(images.open_picture(encode(stored, exif=exif_of((0x0112, 3, 1, b"\6\0\0\0"), maker))))
-    np.testing.assert_array_equal(np.asarray(turned), upright)
-    assert was
+    np.testing.assert_array_equal(put_upright(encode(stored, exif=exif_of((0x0112, 3, 1, b"\6\0\0\0"), maker))), upright)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")

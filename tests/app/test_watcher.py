@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.store import Store, models
 from app.watcher import STALE_SECONDS, Watcher
 from tests.support import tiny
-from tests.support.service import add_version
+from tests.support.service import PATIENCE_SECONDS, add_version
 
 
 class Tending:
@@ -66,6 +66,26 @@ def test_a_stop_waits_for_the_look_that_is_being_taken(store: Store) -> None:
 
     asyncio.run(stop_in_the_middle())
     assert tending.looks_ended == tending.looks == 1
+
+
+def test_followers_that_are_slow_to_be_told_hold_up_no_look(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.watcher.INTERVAL_SECONDS", 0.01)
+    tending = Tending()
+
+    async def look_beside_them() -> None:
+        told = asyncio.Event()
+        monkeypatch.setattr(EventHub, "refresh", lambda _: told.wait())
+        watcher = watcher_of(store, tending)
+        running = asyncio.create_task(watcher.run())
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while tending.looks < 3:
+                await asyncio.sleep(0.01)
+        watcher.stop()
+        told.set()
+        await running
+
+    asyncio.run(look_beside_them())
+    assert tending.looks >= 3
 
 
 def test_a_failing_look_is_followed_by_another(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

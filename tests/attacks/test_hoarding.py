@@ -15,10 +15,12 @@ from tests.support.service import eventually
 SLOW_SOCKETS = 200
 LONGEST_SECONDS = 5.0  # for one prediction, on a machine that does other things as well
 PICTURE_POST = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
+FORM_POST = b"POST /predict/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
 HEADS = {
     "that stop within the head": b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
     "that stop within the body": PICTURE_POST + b"Content-Length: 100000\r\n\r\n\x89PNG",
     "that stop within a chunk": PICTURE_POST + b"Transfer-Encoding: chunked\r\n\r\nff\r\n\x89PNG",
+    "that stop within a form of many files": FORM_POST + b"Content-Length: 60000\r\n\r\n--x\r\n",
     "that say nothing": b"",
     "that read nothing": b"GET /weights/w1.png?scale=4 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 5,
 }
@@ -42,6 +44,7 @@ def assert_others_are_answered(target: Target) -> None:
         answer = target.client.post("/predict", content=encode(grey(number)), headers=headers)
         assert answer.status_code == 200
         assert time.monotonic() - began < LONGEST_SECONDS
+    assert target.client.post("/predict/batch", files=[("files", ("a.png", encode(grey())))]).status_code == 200
 
 
 @pytest.mark.parametrize("name", HEADS)

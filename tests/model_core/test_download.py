@@ -62,6 +62,17 @@ def test_a_download_that_broke_off_is_taken_up_where_it_stopped(tmp_path: Path) 
     assert_whole(tmp_path)
 
 
+def test_a_source_that_trickles_gives_way_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "LEAST_RATE", 10**9)
+    monkeypatch.setattr(download, "TIMEOUT_SECONDS", 1.0)
+    with Source(CONTENT, piece=10) as slow, Source(CONTENT) as quick:
+        download.fetch(tmp_path, sources=[slow.url, quick.url])
+        with pytest.raises(DownloadError, match="sends less than 1000000000 bytes a second"):
+            download.fetch(tmp_path / "alone", sources=[slow.url])
+    assert quick.names() == list(CONTENT)
+    assert {path.name for path in tmp_path.iterdir()} == {*CONTENT, "alone"}
+
+
 def test_one_source_takes_up_what_another_left(tmp_path: Path) -> None:
     with Source(CONTENT, cut_after=100_000) as broken, Source(CONTENT) as whole:
         download.fetch(tmp_path, sources=[broken.url, whole.url])

@@ -1,7 +1,9 @@
 """A web server on the loopback that a download can be tried against."""
 
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -15,6 +17,7 @@ class Source:
     files: Mapping[str, bytes]
     honours_ranges: bool = True
     cut_after: int | None = None  # bytes of a body, after which the connection ends
+    piece: int = 2**20  # bytes that are sent at a time, a hundredth of a second between them
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # file name, Range header
 
     def __enter__(self) -> Self:
@@ -54,7 +57,11 @@ class Source:
                 self.send_response(206 if start else 200)
                 self.send_header("Content-Length", str(len(content) - start))
                 self.end_headers()
-                self.wfile.write(content[start : source.cut_after])
+                wanted = content[start : source.cut_after]
+                with suppress(ConnectionError):  # a client need not hear it all
+                    for at in range(0, len(wanted), source.piece):
+                        self.wfile.write(wanted[at : at + source.piece])
+                        time.sleep(0.01)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
                 pass
