@@ -14,7 +14,8 @@ from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, Wro
 
 # Pillow's own bound on pixels warns, which costs more than reading a small picture; the size is judged here, before a pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
-PngImagePlugin.MAX_TEXT_MEMORY = 2**20  # bytes of a PNG's texts, unpacked: a kilobyte that unpacks to a megabyte takes 6 ms
+# Bytes of a PNG's texts, unpacked, of each and of all: a kilobyte that unpacks to a megabyte takes 6 ms.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 2**18
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 SIDE = 28  # pixels

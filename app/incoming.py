@@ -1,6 +1,5 @@
 """The one picture that a request brings: read, and where `?prepare=photo` asks for it, prepared as the dataset's pictures were."""
 
-import asyncio
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from app import images, photo, uploads
 from app.inference import Predictor
 from app.schemas import Prediction, Preparation
+from app.turns import Workers
 
 T = TypeVar("T")
 PrepareQuery = Annotated[
@@ -47,8 +47,9 @@ async def _with_long_work(request: Request, function: Callable[..., T], *argumen
 
 
 async def _with_photographs(request: Request, function: Callable[..., T], *arguments: Any) -> T:
-    """In threads of their own: one whose client is gone leaves the queue, and no more are decoded at once even then."""
-    return await asyncio.get_running_loop().run_in_executor(request.app.state.photo_threads, function, *arguments)
+    """In threads of their own: a photograph takes longer than anything else."""
+    photographs: Workers = request.app.state.photographs
+    return await photographs.do(function, *arguments)
 
 
 IncomingDep = Annotated[Incoming, Depends(read)]

@@ -7,7 +7,6 @@ its matrix products. There is no timer. Requests of many rows are computed in a 
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.errors import UnavailableError
 from app.metrics import Meters
-from app.turns import Turns
+from app.turns import Turns, Workers
 from model_core import Model, network
 from model_core.familiarity import SIDE, Familiarity
 from model_core.network import PIXELS
@@ -91,8 +90,7 @@ class Predictor:
         self._served, self._most_rows, self._meters = served, most_rows, meters or Meters()
         self._rows_in_hand = 0
         self._waiting: list[_Waiting] = []
-        self._thread = ThreadPoolExecutor(1, "inference")
-        self._long_work = Turns(1, LONG_SECONDS, "work on large requests")
+        self._long_work = Workers(1, LONG_SECONDS, "work on large requests", "inference")
         self.forms = Turns(MOST_FORMS, FORM_SECONDS, "forms with many pictures")
 
     @property
@@ -107,7 +105,7 @@ class Predictor:
 
     def close(self) -> None:
         """End the thread."""
-        self._thread.shutdown()
+        self._long_work.close()
 
     async def classify(self, images: Pixels, judge: bool = False) -> Answer:
         """Classify images (N, 784) or (N, 28, 28), pixels 0..255, and where asked to, judge which are unfamiliar.
@@ -126,8 +124,7 @@ class Predictor:
 
         Raises UnavailableError where the turn does not come, and what `function` raises.
         """
-        async with self._long_work.turn():
-            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        return await self._long_work.do(function, *arguments)
 
     def _admit(self, count: int) -> None:
         """Count rows as in hand. A request that finds nothing in hand is let in whatever its size."""

@@ -17,7 +17,8 @@ from app.errors import Problem, TooLargeError, TooSlowError, UnavailableError
 from app.settings import Settings
 
 SLICE_BYTES = 2**16  # of an answer that are handed over at a time
-SHORT = 0.75  # share of the memory for bodies and answers from which on nobody may dawdle
+SHORT = 0.75  # share of the memory for bodies and answers from which on nobody may dawdle, and only small bodies come in
+SMALL_BYTES = 2**16  # most single pictures have less
 _CROWDED, _SLOW, _GONE, _TASK, _LIMIT = "rookie.crowded", "rookie.slow", "rookie.gone", "rookie.task", "rookie.limit"
 
 
@@ -77,7 +78,8 @@ class _Counted:
         limit.in_hand += count
         if self.arrived > self.most:
             raise _too_large(self._scope, self.most)
-        if limit.in_hand > limit.settings.bytes_in_hand and limit.in_hand > self.arrived:
+        most = limit.settings.bytes_in_hand if self.arrived <= SMALL_BYTES else SHORT * limit.settings.bytes_in_hand
+        if limit.in_hand > most and limit.in_hand > self.arrived:
             raise UnavailableError("the bodies of other requests fill the memory that there is for them; send this one again later")
         if _SLOW in self._scope:
             raise TooSlowError(f"{self.arrived} bytes of the body have come, which is too slow", {"Connection": "close"})

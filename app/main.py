@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -38,10 +37,12 @@ from app.schemas import Problem
 from app.serving import load_current, settle
 from app.settings import Settings
 from app.store import Store, models
+from app.turns import Workers
 from app.watcher import Watcher
 from model_core import Model, artifact, card_format
 from model_core.errors import ArtifactError
 
+PHOTO_SECONDS = 10.0  # that one waits for its turn
 PHOTO_PLACES = 2  # photographs that are decoded at the same time: each may take a few hundred megabytes
 # What pages of ROOKIE_CORS_ORIGINS may send, and read of an answer, besides what every page may.
 CORS: Mapping[str, Any] = {
@@ -78,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.meters = Meters()
-    app.state.photo_threads = ThreadPoolExecutor(PHOTO_PLACES, "photo")
+    app.state.photographs = Workers(PHOTO_PLACES, PHOTO_SECONDS, "photographs", "photo")
     for routes in (predict, explain, open_inference, samples, weights, recipes, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
@@ -136,7 +137,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(dispatcher.stop)
         app.state.readers.close()
         app.state.predictor.close()
-        app.state.photo_threads.shutdown()
+        app.state.photographs.close()
         app.state.drawings.close()
         store.close()
 

@@ -17,7 +17,8 @@ from app.images import SIDE
 
 WORKING_SIDE = 448  # pixels; a garment that fills an eighth of the picture still has more than 28 x 28
 MOST_PIXELS = images.MAX_PIXELS
-JPEG_FACTOR = 2  # of those: room for a 50-megapixel telephone's, because JPEG is shrunk while it is decoded
+# Of those, by format. JPEG is shrunk while it is decoded: room for a 50-megapixel telephone's. WebP's decoder keeps four copies.
+SHARES = {"JPEG": 2.0, "WEBP": 0.25}
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
 LEAST_WHITE = 128  # the lightest part of a garment is at least this light in the end
@@ -84,8 +85,7 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
 
 def _check_pixels(image: Image.Image, most: int) -> None:
     width, height = image.size
-    if image.format == "JPEG":
-        most *= JPEG_FACTOR
+    most = int(most * SHARES.get(image.format or "", 1.0))
     if width * height > most:
         raise TooLargeError(f"the picture claims {width} x {height} pixels; send one of at most {most}")
 

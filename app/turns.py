@@ -1,10 +1,14 @@
 """Waiting for a turn, in order and not for ever: who has waited too long is told to come again."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from app.errors import UnavailableError
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -34,3 +38,20 @@ class Turns:
             yield
         finally:
             self._places.release()
+
+
+class Workers(Turns):
+    """The same, each place with a thread; `name` is theirs."""
+
+    def __init__(self, places: int, seconds: float, what: str, name: str) -> None:
+        super().__init__(places, seconds, what)
+        self._threads = ThreadPoolExecutor(places, name)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
+
+    async def do(self, function: Callable[..., T], *arguments: Any) -> T:
+        """What `function` returns, off the event loop. Raises what it raises, or UnavailableError where the turn does not come."""
+        async with self.turn():
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)

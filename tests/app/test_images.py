@@ -168,14 +168,12 @@ def packed(kind: bytes, count: int, size: int) -> bytes:
     return with_chunk(encode(slope()), chunk(kind, b"k\0\0" + zlib.compress(b"a" * size, 9)) * count)
 
 
-@pytest.mark.parametrize(
-    ("content", "error"), [(packed(b"zTXt", 3, 10**6), NotAnImageError), (packed(b"iCCP", 5, 9), UnreadableImageError)]
-)
-def test_a_small_file_does_not_unpack_to_megabytes_of_texts_or_to_many_profiles(content: bytes, error: type[Exception]) -> None:
-    with pytest.raises(error):
+@pytest.mark.parametrize("content", [packed(b"zTXt", 3, 10**5), packed(b"zTXt", 1, 10**6), packed(b"iCCP", 5, 9)])
+def test_a_small_file_does_not_unpack_to_megabytes_of_texts_or_to_many_profiles(content: bytes) -> None:
+    with pytest.raises((NotAnImageError, UnreadableImageError)):
         images.decode(content)
 
 
-@pytest.mark.parametrize("content", [packed(b"zTXt", 3, 10**5), packed(b"iCCP", 1, 10**5)])
+@pytest.mark.parametrize("content", [packed(b"zTXt", 2, 10**5), packed(b"iCCP", 1, 10**5)])
 def test_texts_and_profiles_of_usual_size_are_passed_over(content: bytes) -> None:
     np.testing.assert_array_equal(images.decode(content), slope())

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
@@ -228,10 +230,11 @@ def test_a_picture_within_the_limits_is_answered(narrow: TestClient) -> None:
     assert narrow.post("/predict", **body(encode(grey()))).status_code == 200
 
 
-def test_a_jpeg_may_have_twice_the_pixels(narrow: TestClient) -> None:
-    sizes = {side: encode(np.zeros((side, side), np.uint8), "JPEG") for side in (44, 45)}
-    found = {side: narrow.post("/predict?prepare=photo", **body(content)).status_code for side, content in sizes.items()}
-    assert found == {44: 200, 45: 413}
+@pytest.mark.parametrize(("kind", "side"), [("PNG", 31), ("JPEG", 44), ("WEBP", 15)])
+def test_a_jpeg_may_have_twice_the_pixels_and_a_webp_a_quarter(narrow: TestClient, kind: str, side: int) -> None:
+    sizes = {each: encode(np.zeros((each, each), np.uint8), kind) for each in (side, side + 1)}
+    found = {each: narrow.post("/predict?prepare=photo", **body(content)).status_code for each, content in sizes.items()}
+    assert found == {side: 200, side + 1: 413}
 
 
 def test_a_full_queue_of_jobs_is_said_and_the_same_key_is_answered_all_the_same(narrow: TestClient) -> None:
@@ -291,10 +294,34 @@ def test_a_body_that_dawdles_while_memory_is_short_gives_way(tmp_path: Path, tin
     settings, picture = short_of_memory(tmp_path, tiny_folder), body(encode(grey()))
     head = b"POST /predict/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-npy\r\nContent-Length: %d\r\n\r\n" % 2**21
     with server(settings, tmp_path / "log") as (_, client), socket.create_connection(("127.0.0.1", settings.port), 60) as connection:
-        connection.sendall(head + bytes(settings.bytes_in_hand - 100))
-        assert eventually(lambda: client.post("/predict", **picture).status_code == 503)
+        connection.sendall(head + bytes(settings.bytes_in_hand + 100))
+        assert eventually(lambda: client.get("/models").status_code == 503)
         assert eventually(lambda: client.post("/predict", **picture).status_code == 200), "it is still waited for"
         assert connection.recv(2**16).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(("size", "status"), [(limits.SMALL_BYTES, 200), (limits.SMALL_BYTES + 1, 503)])
+def test_large_bodies_leave_room_for_small_ones(size: int, status: int) -> None:
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+        await Response()(scope, receive, send)
+
+    async def work() -> Message:
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": bytes(size), "more_body": False}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        limit = limits.BodyLimit(reads, Settings())
+        limit.in_hand = limit.settings.bytes_in_hand * 4 // 5
+        await limit({"type": "http", "path": "/predict", "query_string": b"", "headers": [], "method": "POST"}, receive, send)
+        assert limit.in_hand == limit.settings.bytes_in_hand * 4 // 5
+        return sent[0]
+
+    assert asyncio.run(work())["status"] == status
 
 
 def short_of_memory(folder: Path, data: Path) -> Settings:
