@@ -1,0 +1,23 @@
+"""The end of a stop, whatever a thread waits for."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.service import PATIENCE_SECONDS
+
+STUCK = """
+import threading, app.shutdown
+app.shutdown.END_SECONDS = 0.2
+app.shutdown.end_in_time()
+threading.Thread(target=threading.Event().wait, args=[{seconds}]).start()
+"""
+
+
+@pytest.mark.parametrize(("seconds", "code"), [("None", 1), ("0", 0)])
+def test_a_thread_that_does_not_end_does_not_keep_the_process(seconds: str, code: int) -> None:
+    command = [sys.executable, "-c", STUCK.format(seconds=seconds)]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert ended.returncode == code
+    assert ("does not answer" in ended.stderr) == bool(code)
