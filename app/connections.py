@@ -5,10 +5,11 @@ Each connection looks at its own clock now and then. What can be answered as a r
 
 import json
 from asyncio import TimerHandle, Transport
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app import limits, policy
@@ -21,6 +22,7 @@ SPARE_CONNECTIONS = 64  # for those and for probes; beyond them nothing is said
 # Where memory is short, whoever holds some of it without sending or taking this many bytes a second has this long.
 HURRIED_RATE = 64 * 2**10
 HURRIED_SECONDS = 5.0
+MOST_PIPELINED = 512  # requests that wait behind one on its connection, at 3 kB each
 HEAD_BYTES = 64 * 2**10
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
 
@@ -49,11 +51,28 @@ class Patience:
         )
 
 
+class PipelineError(Exception):
+    """Ends the parser's work on what has been read: a quarter of a mebibyte may hold seven thousand requests."""
+
+
 class _Lingering:
     """A transport whose close waits for its connection."""
 
     def __init__(self, transport: Transport, close: Callable[[], None]) -> None:
         self.write, self.is_closing, self.close = transport.write, transport.is_closing, close
+
+
+class _Flow(FlowControl):
+    """Reads no more of a connection while requests wait in its pipeline: uvicorn would with each answer, and each may bring thousands."""
+
+    def __init__(self, transport: Transport, pipeline: Sized) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        """Let the client send on, unless others of its requests wait."""
+        if not self._pipeline:
+            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
@@ -74,6 +93,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Look at the clock from now on; one connection too many is told so, or not even that."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self._crowded = len(self.connections) > self._patience.connections
         if len(self.connections) > self._patience.connections + SPARE_CONNECTIONS:
             transport.abort()
@@ -111,6 +131,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A body begins, of however many bytes. Who asks for another protocol is answered in this one, and then the connection ends."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise PipelineError(f"{len(self.pipeline)} requests wait on this connection for their answers, which is the limit.")
         upgrades = self.parser.should_upgrade()
         if upgrades and any(name in BODY_HEADERS and value != b"0" for name, value in self.headers):
             # The parser passes over such a body, and would read it as the next request.
@@ -138,8 +160,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is here. What is still to be read of the connection is whether the client leaves."""
         super().on_message_complete()
-        if not self.pipeline:
-            self.flow.resume_reading()
+        self.flow.resume_reading()
         self._enter("idle")
         self._head_bytes = 0
         if self._closes:
@@ -162,8 +183,8 @@ class Connection(HttpToolsProtocol):
         self._unread_since = None
 
     def send_400_response(self, msg: str) -> None:
-        """What the parser cannot read."""
-        self._refuse(BadRequestError(f"{msg} Nothing of it could be read."))
+        """What the parser cannot read, or may not."""
+        self._refuse(BadRequestError(f"{msg} Nothing more of it is read."))
 
     def _unsupported_upgrade_warning(self) -> None:
         """Uvicorn would advise to install something."""

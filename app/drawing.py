@@ -78,8 +78,8 @@ class Drawings:
         return await drawing.wait()
 
     async def do(self, work: Callable[[], T]) -> T:
-        """Other work that takes as much, in its turn. Raises what `work` raises, or UnavailableError."""
-        return await asyncio.shield(self._in_thread(work))
+        """Other work that takes as much, in its turn, unless the one who asked has left. Raises what `work` raises, or UnavailableError."""
+        return await self._in_thread(work)
 
     def _in_thread(self, work: Callable[[], T]) -> "asyncio.Future[T]":
         if self._in_hand >= self._most:

@@ -6,10 +6,12 @@ IDX is four bytes 0, 0, type, number of dimensions, then each dimension as a big
 
 import gzip
 import hashlib
+import os
 import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
@@ -61,12 +63,17 @@ def data_dir(environ: Mapping[str, str]) -> Path:
 
 def missing_files(folder: Path) -> list[str]:
     """Names of the dataset's files that are not in `folder`."""
-    return [name for name in FILES if not (folder / name).is_file()]
+    return [name for name in FILES if not os.path.isfile(folder / name)]
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of each of the dataset's files in `folder`, by name."""
-    return {name: hashlib.sha256(_existing(folder / name).read_bytes()).hexdigest() for name in FILES}
+    return {name: _digest(folder / name) for name in FILES}
+
+
+def _digest(path: Path) -> str:
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_training(folder: Path) -> TrainingData:
@@ -106,7 +113,7 @@ def read_idx(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
     """The array in a gzipped IDX file of unsigned bytes, (N, *item); DataError where the file is not exactly that."""
     header_format = f">HBB{1 + len(item)}I"
     try:
-        with gzip.open(_existing(path)) as file:
+        with _opened(path) as packed, gzip.open(packed) as file:
             header = file.read(struct.calcsize(header_format))
             if len(header) < struct.calcsize(header_format):
                 raise DataFormatError(f"{path} ends within its header{_WAY_OUT}")
@@ -120,7 +127,7 @@ def read_idx(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
             size = count * int(np.prod(item, dtype=int))
             body = file.read(size)
             longer = file.read(1)  # reading to the end also makes gzip check its own checksum
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataFormatError(f"{path} is damaged ({error}){_WAY_OUT}") from error
     if len(body) != size or longer:
         raise DataFormatError(f"{path} holds {'more' if longer else 'fewer'} than the {size} bytes that its header claims{_WAY_OUT}")
@@ -130,7 +137,12 @@ def read_idx(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
 _WAY_OUT = "; delete it and fetch it again: python -m model_core data"
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise DataMissingError(f"{path} is missing; fetch the dataset: python -m model_core data (ROOKIE_DATA_DIR says where it lies)")
-    return path
+def _opened(path: Path) -> BufferedReader:
+    """The file, to be read. Raises DataMissingError where it is not to be had."""
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        way_out = "fetch the dataset: python -m model_core data (ROOKIE_DATA_DIR says where it lies)"
+        raise DataMissingError(f"{path} is missing; {way_out}") from error
+    except OSError as error:
+        raise DataMissingError(f"{path} cannot be read ({error.strerror}); let this user read it, or set ROOKIE_DATA_DIR") from error

@@ -85,7 +85,11 @@ class Dispatcher:
             return False
         command = [sys.executable, "-m", "app.jobs.trainer", str(job.id), str(job.attempt)]
         # A session of its own: a Ctrl-C at the server's terminal is the server's to pass on.
-        child = subprocess.Popen(command, env=self._environ, stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            child = subprocess.Popen(command, env=self._environ, stdin=subprocess.DEVNULL, start_new_session=True)
+        except OSError as error:  # no memory, no process to be had: the next look may find some
+            self._interrupted(job.id, job.attempt, f"its trainer could not be started ({error.strerror})")
+            return False
         self._children[job.id, job.attempt] = child
         log.info("job %d: attempt %d is process %d", job.id, job.attempt, child.pid)
         return True

@@ -20,7 +20,7 @@ from app.errors import document, training_problem
 from app.jobs.promotion import Gate
 from app.jobs.stop import StopRequestedError, StopSignal
 from app.settings import Settings
-from app.store import Store, attempts, jobs, models, one_line
+from app.store import Store, StoreError, attempts, jobs, models, one_line
 from model_core import Recipe, artifact, card, checkpoint, data, download, training
 from model_core.errors import ArtifactError, RookieError
 from model_core.training import State
@@ -144,7 +144,10 @@ def main(job: int, attempt: int) -> None:
     stop = StopSignal()
     stop.listen()
     settings = Settings.from_environ(os.environ)
-    store = Store(settings.store_url)
+    try:
+        store = Store(settings.store_url, make=False)
+    except StoreError as error:
+        sys.exit(f"job {job}: attempt {attempt} ends: {error}")
     threading.Thread(target=keep_beating, args=(store, job, attempt), daemon=True).start()
     try:
         work(store, settings, job, attempt, stop)

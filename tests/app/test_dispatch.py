@@ -1,7 +1,9 @@
 """The dispatcher outlives a database that refuses: what it could not write it writes later."""
 
 import dataclasses
+import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -59,6 +61,25 @@ def test_a_trainers_death_that_cannot_be_written_is_written_later(
     assert (job(store).status, job(store).failures) == ("running", 0)
     tick_twice(dispatcher)
     assert (job(store).attempt, job(store).failures) == (2, 1)
+    dispatcher.stop()
+
+
+def test_a_trainer_that_cannot_be_started_costs_an_attempt_and_is_said_for_what_it_is(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse_to_start(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    dispatcher = Dispatcher(store, settings, os.environ)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(subprocess, "Popen", refuse_to_start)
+        dispatcher.tick()
+        assert (job(store).status, job(store).attempt, job(store).failures) == ("queued", 1, 1)
+        for _ in range(2):
+            dispatcher.tick()
+    assert job(store).status == "failed"
+    assert "could not be started (Resource temporarily unavailable)" in job(store).error["detail"]
+    assert "could not be started" in caplog.text
     dispatcher.stop()
 
 

@@ -304,11 +304,24 @@ def test_a_database_that_refuses_again_and_again_fails_the_job_with_its_reason(s
     assert "(database or disk is full), 3 times" in row.error["detail"]
 
 
-def test_a_trainer_whose_database_is_gone_says_so_in_one_line(settings: Settings) -> None:
-    settings.state_dir.mkdir()
+def run_trainer(settings: Settings) -> list[str]:
+    """The lines that a trainer of no job of this database prints as it fails."""
     command = [sys.executable, "-m", "app.jobs.trainer", "1", "1"]
     done = subprocess.run(command, env=environ_of(settings), check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    first, last = done.stderr.splitlines()
     assert done.returncode == 1
+    return done.stderr.splitlines()
+
+
+def test_a_trainer_makes_no_database_where_there_is_none(settings: Settings) -> None:
+    settings.state_dir.mkdir()
+    (line,) = run_trainer(settings)
+    assert "attempt 1 ends: there is no database" in line
+    assert not list(settings.state_dir.iterdir())
+
+
+def test_a_trainer_whose_database_refuses_everything_says_so_in_two_lines(settings: Settings) -> None:
+    settings.state_dir.mkdir()
+    (settings.state_dir / "rookie.db").touch()
+    first, last = run_trainer(settings)
     assert "attempt 1 could not write: no such table: jobs" in first
     assert "does not take even that: no such table: jobs" in last

@@ -103,6 +103,14 @@ def test_a_missing_file_is_named_with_the_way_to_fetch_it(tmp_path: Path) -> Non
     assert data.missing_files(tmp_path) == list(data.FILES)
 
 
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "t10k-images-idx3-ubyte.gz").mkdir()
+    with pytest.raises(DataMissingError, match=r"t10k-images-idx3-ubyte.gz cannot be read \(Is a directory\)"):
+        data.load_test(tmp_path)
+    with pytest.raises(DataMissingError):
+        data.file_hashes(tmp_path)
+
+
 def test_a_label_out_of_range_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFormatError, match="label 10; labels go from 0 to 9"):
         data.load_part(write_part(tmp_path, IMAGES, LABELS + 1), "train")
