@@ -18,7 +18,7 @@ from app.images import SIDE
 WORKING_SIDE = 448  # pixels; a garment that fills an eighth of the picture still has more than 28 x 28
 MOST_PIXELS = images.MAX_PIXELS
 # Of those, by format. JPEG is shrunk while it is decoded: room for a 50-megapixel telephone's. WebP's decoder keeps four copies.
-SHARES = {"JPEG": 2.0, "WEBP": 0.25}
+SHARES = {"JPEG": 2.0, "WEBP": 0.375}
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
 LEAST_WHITE = 128  # the lightest part of a garment is at least this light in the end

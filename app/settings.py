@@ -64,9 +64,7 @@ class Settings:
     # Limits; docs/operations.md has the reason of each.
     picture_bytes: int = _setting(2**20, parse.whole(2**10, 2**30), "bytes of a picture that is sent to be classified or explained")
     photo_bytes: int = _setting(16 * 2**20, parse.whole(2**10, 2**30), "the same with prepare=photo")
-    photo_pixels: int = _setting(
-        32 * 2**20, parse.whole(784, 2**30), "pixels of a photograph; of a JPEG twice as many, of a WebP a quarter"
-    )
+    photo_pixels: int = _setting(32 * 2**20, parse.whole(784, 2**30), "pixels of a photograph; of a JPEG twice as many, of a WebP 3/8")
     batch_bytes: int = _setting(64 * 2**20, parse.whole(2**10, 2**30), "bytes of a batch or an inference request")
     batch_rows: int = _setting(16_384, parse.whole(1, 2**20), "pictures of a batch or an inference request, and parts of its form")
     form_parts: int = _setting(8, parse.whole(1, 2**10), "parts of a form with one picture")

@@ -1,6 +1,7 @@
 """POST /predict?prepare=photo: any picture in, with what was done to it in the answer."""
 
 import base64
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,8 +12,10 @@ from starlette.testclient import TestClient
 
 from app import images, photo
 from app.main import PHOTO_PLACES
+from app.settings import Settings
 from tests.support.photos import photograph
 from tests.support.pictures import encode, grey
+from tests.support.service import client_of
 
 PHOTO = encode(photograph("bag", "wood"), "JPEG")
 
@@ -80,3 +83,19 @@ def test_preparing_holds_nothing_else_up(client: TestClient, monkeypatch: pytest
         assert client.get("/livez").elapsed.total_seconds() < 0.5
         assert not any(each.done() for each in slow)
         assert [each.result().status_code for each in slow] == [200] * len(slow)
+
+
+def test_a_photograph_that_waits_too_long_for_its_turn_is_told_when_to_come_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.main.PHOTO_SECONDS", 0.05)
+    with client_of(settings) as client:
+        photographs = client.app.state.photographs  # type: ignore[attr-defined]
+        assert client.portal is not None
+        places = [client.portal.wrap_async_context_manager(photographs.turn()) for _ in range(PHOTO_PLACES)]
+        with contextlib.ExitStack() as stack:
+            for place in places:
+                stack.enter_context(place)
+            refused = post(client, PHOTO)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert post(client, PHOTO).status_code == 200
