@@ -132,7 +132,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A body begins, of however many bytes. Who asks for another protocol is answered in this one, and then the connection ends."""
         if len(self.pipeline) >= MOST_PIPELINED:
-            raise PipelineError(f"{len(self.pipeline)} requests wait on this connection for their answers, which is the limit.")
+            self._refuse(BadRequestError(f"{MOST_PIPELINED} requests wait on this connection for their answers; read some of those first"))
+            raise PipelineError
         upgrades = self.parser.should_upgrade()
         if upgrades and any(name in BODY_HEADERS and value != b"0" for name, value in self.headers):
             # The parser passes over such a body, and would read it as the next request.
@@ -183,8 +184,9 @@ class Connection(HttpToolsProtocol):
         self._unread_since = None
 
     def send_400_response(self, msg: str) -> None:
-        """What the parser cannot read, or may not."""
-        self._refuse(BadRequestError(f"{msg} Nothing more of it is read."))
+        """What the parser cannot read."""
+        if not self.transport.is_closing():  # else it has been told already
+            self._refuse(BadRequestError(f"{msg} Nothing of it could be read."))
 
     def _unsupported_upgrade_warning(self) -> None:
         """Uvicorn would advise to install something."""

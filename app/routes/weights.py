@@ -43,7 +43,10 @@ class Wanted:
 
     def load(self) -> Model:
         """The model, which may take its time."""
-        return self.model or _stored(self.store, self.version)
+        if self.model is not None:
+            return self.model
+        with self.store.read() as db:
+            return serving.load(db, self.version)
 
 
 async def _wanted(
@@ -154,11 +157,6 @@ def _digest(store: Store, version: int) -> str:
         raise NotFoundError(f"there is no model version {version}; GET /models lists them")
     digest: str = row.sha256
     return digest
-
-
-def _stored(store: Store, version: int) -> Model:
-    with store.read() as db:
-        return serving.load(db, version)
 
 
 def _draw(load: Callable[[], Model], spec: _Spec) -> bytes:

@@ -144,6 +144,14 @@ def test_bytes_that_came_fast_buy_no_long_silence(service: tuple[int, httpx2.Cli
         assert problem(everything(connection)) == (408, "too-slow")
 
 
+def test_requests_that_wait_behind_one_on_their_connection_have_a_limit_that_is_named(service: tuple[int, httpx2.Client]) -> None:
+    with connect(service[0]) as connection:
+        connection.sendall(POST + b"Content-Length: 1\r\n\r\n\0" + b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 2000)
+        answer = everything(connection)
+    assert b" 400 Bad Request" in answer
+    assert b"512 requests wait on this connection" in answer
+
+
 def test_a_head_that_never_ends_is_refused(service: tuple[int, httpx2.Client]) -> None:
     with connect(service[0]) as connection:
         connection.sendall(POST)
