@@ -1,11 +1,13 @@
 """Whatever is sent, the server's memory stays within bounds and it goes on answering."""
 
+import contextlib
 import gzip
 import json
 import re
+import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -21,10 +23,11 @@ from tests.support.pictures import encode, grey
 from tests.support.service import free_port, server
 
 INFER = "/v2/models/fashion-mnist/infer"
+ASKING_SECONDS = 4.0
 MOST_GROWTH = 350 * 2**20  # a body of 64 MiB, twice while it is put together, and what is made of 16 MiB of JSON
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(folder: Path, model: model_core.Model) -> Iterator[tuple[int, httpx2.Client]]:
     """A real server's process number, and a client of it."""
     model_core.save(model, folder / "model.npz")
@@ -98,6 +101,21 @@ def test_memory_stays_flat_under_forms_of_files_that_are_no_pictures(tmp_path: P
         statuses = list(crowd.map(lambda _: client.post("/predict/batch", content=form, headers=kind).status_code, range(12)))
         assert statuses == [200] * 12
         assert peak_bytes(pid) < MOST_GROWTH
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_memory_stays_flat_under_a_client_that_asks_and_asks_and_does_not_listen(tmp_path: Path) -> None:
+    requests = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 10_000
+    with serving(tmp_path, tiny.model()) as (pid, client):
+        before, until = peak_bytes(pid), time.monotonic() + ASKING_SECONDS
+        with socket.create_connection(("127.0.0.1", client.base_url.port or 80)) as connection, contextlib.suppress(ConnectionError):
+            connection.settimeout(0.1)
+            sent = 0
+            while time.monotonic() < until:
+                with contextlib.suppress(TimeoutError):
+                    sent += connection.send(requests[sent % len(requests) :])
+        assert client.get("/livez").status_code == 200
+        assert peak_bytes(pid) - before < 50 * 2**20
 
 
 CROWDS = {
