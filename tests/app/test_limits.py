@@ -1,6 +1,5 @@
 """What is too much is refused, while it arrives and so that the client hears of it; each limit is a setting."""
 
-import asyncio
 import contextlib
 import re
 import socket
@@ -13,21 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.testclient import TestClient
-from starlette.types import Message, Receive, Scope, Send
 
 from app import limits
 from app.settings import FIELDS, Settings
 from tests.app.test_predict_batch import npy
 from tests.support.pictures import encode, grey, png_claiming
-from tests.support.service import client_of, eventually, free_port, server
+from tests.support.service import client_of, free_port, server
 
 BLOCK = b"\0" * 2**16
 TEN_MEGABYTES = 10 * 2**20
-
-WEIGHTS = Path(__file__).parents[2] / "weights" / "rookie.npz"
 
 
 @pytest.fixture(scope="module")
@@ -272,107 +266,3 @@ def test_every_limit_is_in_the_document() -> None:
     names = list(FIELDS)
     limits = names[names.index("ROOKIE_PICTURE_BYTES") :]
     assert {name for name, _ in LIMITS} == set(limits)
-
-
-def test_answers_that_nobody_reads_have_a_limit(tmp_path: Path, tiny_folder: Path) -> None:
-    # The shipped weights, 2 MB: what is smaller finds room between the kernels.
-    settings = short_of_memory(tmp_path, tiny_folder)
-    request = f"GET /models/1/weights.npz HTTP/1.1\r\nHost: 127.0.0.1:{settings.port}\r\n\r\n".encode()
-    with server(settings, tmp_path / "log") as (_, client), contextlib.ExitStack() as stack:
-        for _ in range(8):
-            connection = stack.enter_context(socket.socket())
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.connect(("127.0.0.1", settings.port))
-            connection.sendall(request * 4)
-        assert eventually(lambda: client.get("/models").status_code == 503)
-        assert client.get("/models").headers["Retry-After"]
-        assert client.get("/readyz").status_code == 200
-        assert eventually(lambda: client.get("/models").status_code == 200), "they are still waited for"
-
-
-def test_a_body_that_dawdles_while_memory_is_short_gives_way(tmp_path: Path, tiny_folder: Path) -> None:
-    settings, picture = short_of_memory(tmp_path, tiny_folder), body(encode(grey()))
-    head = b"POST /predict/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-npy\r\nContent-Length: %d\r\n\r\n" % 2**21
-    with server(settings, tmp_path / "log") as (_, client), socket.create_connection(("127.0.0.1", settings.port), 60) as connection:
-        connection.sendall(head + bytes(settings.bytes_in_hand + 100))
-        assert eventually(lambda: client.get("/models").status_code == 503)
-        assert eventually(lambda: client.post("/predict", **picture).status_code == 200), "it is still waited for"
-        assert connection.recv(2**16).startswith(b"HTTP/1.1 408 ")
-
-
-@pytest.mark.parametrize(("size", "status"), [(limits.SMALL_BYTES, 200), (limits.SMALL_BYTES + 1, 503)])
-def test_large_bodies_leave_room_for_small_ones(size: int, status: int) -> None:
-    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
-        await Request(scope, receive).body()
-        await Response()(scope, receive, send)
-
-    async def work() -> Message:
-        sent: list[Message] = []
-
-        async def receive() -> Message:
-            return {"type": "http.request", "body": bytes(size), "more_body": False}
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        limit = limits.BodyLimit(reads, Settings())
-        limit.in_hand = limit.settings.bytes_in_hand * 4 // 5
-        await limit({"type": "http", "path": "/predict", "query_string": b"", "headers": [], "method": "POST"}, receive, send)
-        assert limit.in_hand == limit.settings.bytes_in_hand * 4 // 5
-        return sent[0]
-
-    assert asyncio.run(work())["status"] == status
-
-
-def short_of_memory(folder: Path, data: Path) -> Settings:
-    """A service with endless patience and a mebibyte for what comes and goes."""
-    patient = Settings(state_dir=folder, data_dir=data, model=WEIGHTS, unread_seconds=3600, body_seconds=3600, body_rate=1)
-    return replace(patient, training_slots=0, port=free_port(), bytes_in_hand=2**20)
-
-
-@pytest.mark.parametrize("size", [0, 1, limits.SLICE_BYTES, limits.SLICE_BYTES + 1, 3 * limits.SLICE_BYTES])
-@pytest.mark.parametrize("more", [False, True])
-def test_a_large_answer_is_handed_over_in_slices(size: int, more: bool) -> None:
-    whole = {"type": "http.response.body", "body": bytes(size), "more_body": more}
-    parts = list(limits._slices(whole))
-    assert b"".join(part["body"] for part in parts) == whole["body"]
-    assert [part["more_body"] for part in parts] == [True] * (len(parts) - 1) + [more]
-    assert max(len(part["body"]) for part in parts) <= limits.SLICE_BYTES
-
-
-def test_a_request_that_a_stop_ends_is_answered() -> None:
-    async def waits(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 (an application's three)
-        await asyncio.Event().wait()
-
-    async def work() -> list[Message]:
-        sent: list[Message] = []
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        scope = {"type": "http", "path": "/predict", "query_string": b"", "headers": [], "method": "POST"}
-        task = asyncio.create_task(limits.BodyLimit(waits, Settings())(scope, asyncio.Queue[Message]().get, send))
-        await asyncio.sleep(0)
-        task.cancel()
-        await task
-        return sent
-
-    start, _ = asyncio.run(work())
-    assert start["status"] == 503
-    assert dict(start["headers"])[b"retry-after"]
-
-
-def test_a_client_that_leaves_in_the_middle_of_its_answer_leaves_no_error_behind() -> None:
-    async def waits(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 (an application's three)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        limits.drop(scope)
-        await asyncio.Event().wait()
-
-    async def work() -> None:
-        async def send(_: Message) -> None:
-            pass
-
-        scope = {"type": "http", "path": "/predict", "query_string": b"", "headers": [], "method": "POST"}
-        await asyncio.create_task(limits.BodyLimit(waits, Settings())(scope, asyncio.Queue[Message]().get, send))
-
-    asyncio.run(work())
