@@ -160,7 +160,7 @@ def test_fill_bytes_that_lead_to_no_marker_are_passed_over_in_one_go() -> None:
     content = plain[:-2] + b"\xff" * 60_000 + b"\0" + plain[-2:]
     began = time.monotonic()
     np.testing.assert_array_equal(images.decode(content), images.decode(plain))
-    assert time.monotonic() - began < 2  # a millisecond is enough; begun anew at each of them it took half a minute
+    assert time.monotonic() - began < 10  # a millisecond is enough; begun anew at each of them it took half a minute
 
 
 def packed(kind: bytes, count: int, size: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import base64
 import contextlib
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -15,7 +15,7 @@ from app.main import PHOTO_PLACES
 from app.settings import Settings
 from tests.support.photos import photograph
 from tests.support.pictures import encode, grey
-from tests.support.service import client_of
+from tests.support.service import PATIENCE_SECONDS, client_of
 
 PHOTO = encode(photograph("bag", "wood"), "JPEG")
 
@@ -70,18 +70,20 @@ def test_what_is_no_photograph_is_refused(client: TestClient, content: bytes, st
 
 
 def test_preparing_holds_nothing_else_up(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = photo.prepare
+    whole, begun, go_on = photo.prepare, threading.Event(), threading.Event()
 
     def slowly(content: bytes, most_pixels: int) -> photo.Prepared:
-        time.sleep(1)
+        begun.set()
+        assert go_on.wait(PATIENCE_SECONDS)
         return whole(content, most_pixels)
 
     monkeypatch.setattr(photo, "prepare", slowly)
     with ThreadPoolExecutor(PHOTO_PLACES + 1) as pool:
         slow = [pool.submit(post, client, PHOTO) for _ in range(PHOTO_PLACES + 1)]
-        time.sleep(0.1)
-        assert client.get("/livez").elapsed.total_seconds() < 0.5
+        assert begun.wait(PATIENCE_SECONDS)
+        assert client.get("/livez").status_code == 200
         assert not any(each.done() for each in slow)
+        go_on.set()
         assert [each.result().status_code for each in slow] == [200] * len(slow)
 
 

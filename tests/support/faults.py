@@ -25,7 +25,7 @@ Weights = dict[str, NDArray[np.float32]]
 # All that a run carries from epoch to epoch is in use: momentum, averages, dropout's random numbers, the best weights so far.
 RECIPE: dict[str, Any] = {
     "epochs": 8,
-    "hidden": [768, 512],  # large enough that no stage is over before a test can see it
+    "hidden": [768, 512],  # weights of 4 MB, which a nearly full disk does not take
     "batch_size": 64,
     "seed": 5,
     "momentum": 0.9,
@@ -34,6 +34,22 @@ RECIPE: dict[str, Any] = {
     "promote": "always",
 }
 LONG = {**RECIPE, "epochs": 2000, "hidden": [16, 9]}
+
+
+def hold(settings: Settings, stage: str, attempts: int = 1) -> None:
+    """Let the trainers of the first `attempts` attempts wait in `stage`, each until it is released, or stopped by `stop_in`."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    for attempt in range(1, attempts + 1):
+        _hold_file(settings, stage, attempt).touch()
+
+
+def release(settings: Settings, stage: str, attempt: int = 1) -> None:
+    """Let that attempt's trainer go on."""
+    _hold_file(settings, stage, attempt).unlink(missing_ok=True)
+
+
+def _hold_file(settings: Settings, stage: str, attempt: int) -> Path:
+    return settings.state_dir / f"{stage} {attempt}"
 
 
 def submit(client: Client, request: dict[str, Any] = RECIPE) -> int:
@@ -142,7 +158,7 @@ def _state(path: Path) -> str:
 
 
 def stop_in(settings: Settings, job: int, stage: str, attempt: int = 1) -> int:
-    """Let a job come to `stage` and stop its trainer (SIGSTOP) there; its process.
+    """Let a job come to `stage` and stop its trainer (SIGSTOP) there; its process. `hold` sees to it that it does not pass by.
 
     Nobody can write while the database is locked, so what a look finds is true until the lock is given back.
     """
@@ -153,6 +169,7 @@ def stop_in(settings: Settings, job: int, stage: str, attempt: int = 1) -> int:
             if (found, on) == (stage, attempt):
                 pid = trainer_of(settings, job, attempt)
                 freeze(pid)
+                release(settings, stage, attempt)
                 return pid
             assert status not in ENDED, f"the job has {status} before {stage!r} was seen"
         time.sleep(0.002)

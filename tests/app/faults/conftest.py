@@ -27,7 +27,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, shipped: Path, tiny_fo
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Iterator[Settings]:
-    """Settings of a service that leaves no process behind."""
+def settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of a service that leaves no process behind, and whose trainers can be held in a stage."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "support" / "stages"))
     with no_trainer_left(settings):
         yield settings

@@ -20,7 +20,21 @@ from starlette.testclient import TestClient
 from app.settings import Settings
 from app.store import MOST_CHANGES, schema
 from app.store.attempts import MOST_FAILURES
-from tests.support.faults import RECIPE, Client, Weights, assert_same_weights, is_gone, locked, reach, show, stop_in, submit, weights_of
+from tests.support.faults import (
+    RECIPE,
+    Client,
+    Weights,
+    assert_same_weights,
+    hold,
+    is_gone,
+    locked,
+    reach,
+    release,
+    show,
+    stop_in,
+    submit,
+    weights_of,
+)
 from tests.support.parts import absent
 from tests.support.pictures import encode, grey
 from tests.support.service import client_of, environ_of, eventually, free_port, server, start_process, store_of, wait_for
@@ -39,6 +53,7 @@ def predict(client: Client) -> tuple[int, float]:
 
 
 def test_a_database_that_is_locked_hurts_no_prediction_and_no_job(own_client: TestClient, settings: Settings, undisturbed: Weights) -> None:
+    hold(settings, "evaluating")
     job = submit(own_client)
     reach(own_client, job, 1)
     with locked(settings):
@@ -50,6 +65,7 @@ def test_a_database_that_is_locked_hurts_no_prediction_and_no_job(own_client: Te
         assert show(own_client, job)["status"] == "running"
     assert len(seconds) > 20
     assert max(seconds) < LOCKED_SECONDS / 2  # none waited for the lock
+    release(settings, "evaluating")
     ended = wait_for(own_client, job, "succeeded")
     assert ended["attempt"] == 1
     assert_same_weights(weights_of(own_client, 2), undisturbed)
@@ -142,6 +158,7 @@ def test_a_disk_that_is_full_when_a_model_is_published_leaves_the_old_one_servin
     settings: Settings, small_disk: Path, undisturbed: Weights
 ) -> None:
     settings = dataclasses.replace(settings, state_dir=small_disk / "state")
+    hold(settings, "publishing")
     with client_of(settings) as client:
         job = submit(client)
         pid = stop_in(settings, job, "publishing")
@@ -171,6 +188,7 @@ def assert_consistent(settings: Settings) -> None:
 
 def test_a_job_whose_disk_stays_full_fails_with_the_reason(settings: Settings, small_disk: Path) -> None:
     settings = dataclasses.replace(settings, state_dir=small_disk / "state")
+    hold(settings, "publishing", attempts=MOST_FAILURES)
     with client_of(settings) as client:
         job = submit(client)
         for turn in range(1, MOST_FAILURES + 1):
@@ -190,6 +208,7 @@ def test_a_job_whose_disk_stays_full_fails_with_the_reason(settings: Settings, s
 
 @pytest.mark.parametrize("damage", ["a bit", "cut short", "empty"])
 def test_a_damaged_checkpoint_costs_time_and_no_weights(settings: Settings, undisturbed: Weights, damage: str) -> None:
+    hold(settings, "evaluating")
     with client_of(settings) as client:
         job = submit(client)
         reach(client, job, 2)
