@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app import limits, policy
 from app.errors import BadRequestError, HeadTooLargeError, Problem, TooSlowError
+from app.framing import Framing
 from app.settings import Settings
 
 LOOK_SECONDS = 0.5
@@ -51,8 +52,8 @@ class Patience:
         )
 
 
-class PipelineError(Exception):
-    """Ends the parser's work on what has been read: a quarter of a mebibyte may hold seven thousand requests."""
+class FloodError(Exception):
+    """Ends the parser's work on what has been read: a quarter of a mebibyte may hold thousands of requests, chunks or headers."""
 
 
 class _Lingering:
@@ -85,6 +86,7 @@ class Connection(HttpToolsProtocol):
         self._since = self.loop.time()  # of that stage; a body's bytes put it off, up to now
         self._hurried_since = self._since  # the same by the rate that is asked for where memory is short
         self._head_bytes = self._drained_bytes = 0
+        self._framing = Framing()
         self._closes = False  # once the request has arrived
         self._unread_since: float | None = None  # the client takes no more of its answer
         self._look_again: TimerHandle | None = None
@@ -121,19 +123,21 @@ class Connection(HttpToolsProtocol):
         """A head begins."""
         super().on_message_begin()
         self._enter("head")
+        self._framing = Framing()
         if self._crowded:
             limits.note_crowded(self.scope)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A line of the head. What comes after a body is not kept: nobody reads it."""
+        self._end_flood(self._framing.header())
         if self._stage != "body":
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """A body begins, of however many bytes. Who asks for another protocol is answered in this one, and then the connection ends."""
         if len(self.pipeline) >= MOST_PIPELINED:
-            self._refuse(BadRequestError(f"{MOST_PIPELINED} requests wait on this connection for their answers; read some of those first"))
-            raise PipelineError
+            waiting = f"{MOST_PIPELINED} requests wait on this connection for their answers; read some of those first"
+            self._end_flood(BadRequestError(waiting))
         upgrades = self.parser.should_upgrade()
         if upgrades and any(name in BODY_HEADERS and value != b"0" for name, value in self.headers):
             # The parser passes over such a body, and would read it as the next request.
@@ -147,9 +151,14 @@ class Connection(HttpToolsProtocol):
         if not self.cycle.keep_alive:
             self.cycle.transport = _Lingering(self.transport, self._close_soon)  # type: ignore[assignment]
 
+    def on_chunk_header(self) -> None:
+        """Some of the body comes in a piece that the client has cut."""
+        self._end_flood(self._framing.chunk())
+
     def on_body(self, body: bytes) -> None:
         """Some of the body; after the answer it goes nowhere, but a little is read, so that the client comes to read that."""
         super().on_body(body)
+        self._framing.body(len(body))
         now = self.loop.time()
         self._since = min(now, self._since + len(body) / self._patience.body_rate)
         self._hurried_since = min(now, self._hurried_since + len(body) / HURRIED_RATE)
@@ -250,9 +259,16 @@ class Connection(HttpToolsProtocol):
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
+    def _end_flood(self, problem: Problem | None) -> None:
+        """Refuse what comes in too many pieces, if it does. Raises FloodError."""
+        if problem is not None:
+            self._refuse(problem)
+            raise FloodError
+
     def _refuse(self, problem: Problem) -> None:
-        """Answer what is no request yet, and close; in the middle of another answer only the latter."""
-        if self._answering and self._answering.response_started and self._is_answering():
+        """Answer what is no request yet, and close; in the middle of another answer, or after the request's own, only the latter."""
+        answering = self._answering
+        if answering and answering.response_started and (not answering.response_complete or self._stage == "body"):
             self.transport.close()
             return
         content = json.dumps(problem.document()).encode()

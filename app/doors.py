@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import errors
-from app.errors import ForbiddenError, Problem, UnauthorizedError
+from app.errors import BadRequestError, ForbiddenError, Problem, UnauthorizedError
 from app.settings import ALL, Settings
 
 PROBES = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
@@ -56,7 +56,10 @@ class Doors:
     def _judge(self, scope: Scope) -> None:
         path, method, headers = scope["path"], scope["method"], Headers(scope=scope)
         if path not in PROBES:  # which are asked for by address
-            host = headers.get("host", "")
+            hosts = headers.getlist("host") or [""]
+            host = hosts[0]
+            if len(hosts) > 1:
+                raise BadRequestError(f"the request names {len(hosts)} hosts, {host[:100]!r} first; send one Host header")
             if not self._is_ours(host):
                 raise ForbiddenError(f"host {host[:100]!r} is not served here; ROOKIE_ALLOWED_HOSTS can name it")
             if method not in SAFE_METHODS:

@@ -152,6 +152,40 @@ def test_requests_that_wait_behind_one_on_their_connection_have_a_limit_that_is_
     assert b"512 requests wait on this connection" in answer
 
 
+@pytest.mark.parametrize(
+    ("pieces", "status", "code", "named"),
+    [
+        (b"1\r\nx\r\n" * 1100, 400, "bad-request", "more than 1024 chunks of less than 256 bytes"),
+        (b"0\r\n" + b"a:\r\n" * 101, 431, "head-too-large", "more than 100 headers"),
+    ],
+    ids=["chunks", "trailers"],
+)
+def test_a_body_that_comes_in_too_many_pieces_is_refused_with_the_limit(
+    service: tuple[int, httpx2.Client], pieces: bytes, status: int, code: str, named: str
+) -> None:
+    with connect(service[0]) as connection:
+        connection.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n" + pieces)
+        answer = everything(connection)
+    assert problem(answer) == (status, code)
+    assert named in answer.decode()
+
+
+def test_large_chunks_may_be_as_many_as_the_body_needs(service: tuple[int, httpx2.Client]) -> None:
+    pictures = npy(np.zeros((2000, 28, 28), np.uint8))
+    chunks = (pictures[start : start + 256] for start in range(0, len(pictures), 256))  # 6,126 of them
+    answer = service[1].post("/predict/batch", content=chunks, headers={"Content-Type": "application/x-npy"})
+    assert (answer.status_code, len(answer.json()["predictions"])) == (200, 2000)
+
+
+def test_pieces_without_end_after_an_answer_end_the_connection(service: tuple[int, httpx2.Client]) -> None:
+    with connect(service[0]) as connection:
+        connection.sendall(POST.replace(b"/predict", b"/no-such-route") + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        assert connection.recv(2**16).startswith(b"HTTP/1.1 404 ")
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"1\r\nx\r\n" * 2000)
+        assert everything(connection) == b""
+
+
 def test_a_head_that_never_ends_is_refused(service: tuple[int, httpx2.Client]) -> None:
     with connect(service[0]) as connection:
         connection.sendall(POST)

@@ -57,12 +57,16 @@ REQUESTS: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "a bare line feed": (head(LENGTH).replace(b"\r\n", b"\n") + PICTURE, (200, 400)),
     "a bare carriage return": (head("X-Return: a\rX-Evil: b", LENGTH) + PICTURE, (200, 400)),
     "a header of a mebibyte": (head("X-Long: " + "x" * 2**20, LENGTH) + PICTURE, (0, 200, 400, 431)),
-    "ten thousand headers": (head(*(f"X-{number}: x" for number in range(10_000)), LENGTH) + PICTURE, (0, 200, 400, 431)),
+    "ten thousand headers": (head(*(f"X-{number}: x" for number in range(10_000)), LENGTH) + PICTURE, (431,)),
+    "a hundred headers too many": (head(*["a:"] * 200, LENGTH) + PICTURE, (431,)),
+    "a thousand trailers": (head("Transfer-Encoding: chunked") + CHUNKED[:-2] + b"a:\r\n" * 1000 + b"\r\n", (431,)),
+    "two thousand chunks of a byte": (head("Transfer-Encoding: chunked") + b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n", (400,)),
+    "a thousand chunks of a byte": (head("Transfer-Encoding: chunked") + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n", (415,)),
     "an address of a mebibyte": (head(LENGTH, first=f"POST /predict?{'x' * 2**20} HTTP/1.1") + PICTURE, (0, 200, 400, 414, 431)),
     "no host": (head(LENGTH, host="X-No: host") + PICTURE, (400, 403)),
     "an empty host": (head(LENGTH, host="Host:") + PICTURE, (400, 403)),
-    "two hosts, ours first": (head(LENGTH, "Host: example.org") + PICTURE, (200, 400, 403)),
-    "two hosts, ours last": (head(LENGTH, "Host: 127.0.0.1", host="Host: example.org") + PICTURE, (400, 403)),
+    "two hosts, ours first": (head(LENGTH, "Host: example.org") + PICTURE, (400,)),
+    "two hosts, ours last": (head(LENGTH, "Host: 127.0.0.1", host="Host: example.org") + PICTURE, (400,)),
     "a host of another": (head(LENGTH, host="Host: example.org") + PICTURE, (403,)),
     "a host with a path": (head(LENGTH, host="Host: 127.0.0.1/../example.org") + PICTURE, (400, 403)),
     "a host with a user": (head(LENGTH, host="Host: 127.0.0.1@example.org") + PICTURE, (400, 403)),
@@ -158,5 +162,5 @@ def test_trailers_are_not_kept(tmp_path: Path) -> None:
         fresh = Target(settings, client, tmp_path / "log", process.pid)
         before = fresh.peak_bytes()
         answer = fresh.send(head("Transfer-Encoding: chunked") + CHUNKED[:-2] + b"X: y\r\n" * (2**22 // 6) + b"\r\n")
-        assert status_of(answer) in (200, 400)
+        assert status_of(answer) in (0, 431)  # what it did not read may meet the client as a reset
         assert fresh.peak_bytes() < before + 2**25

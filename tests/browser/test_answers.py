@@ -89,6 +89,7 @@ def test_why_shows_the_sums_and_the_units_with_their_tiles(watched: Open, every_
     assert opened.page.locator("#why canvas").count() == 2
     opened.page.get_by_text("The most active of").click()
     tiles = opened.page.locator("#why .tile")
+    tiles.first.wait_for()
     opened.until("[...document.querySelectorAll('#why .tile')].every((tile) => tile.naturalWidth === 28)")
     assert tiles.count() == 12
     opened.assert_accessible()

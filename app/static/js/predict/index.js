@@ -26,7 +26,7 @@ export function start() {
   startExamples(alone);
   startGallery(alone);
   performance.mark("usable");
-  firstExample(alone).then(() => performance.mark("answered"));
+  firstExample(one).then(() => performance.mark("answered"));
 }
 
 function take(files) {
@@ -38,10 +38,16 @@ function take(files) {
 function alone(...picture) {
   nextTable();
   fill(document.getElementById("table"));
-  return one(...picture);
+  return asked(...picture);
 }
 
-/** Classify the picture that `read` gives, unless another one is asked for meanwhile; `truth` is its label where that is known. */
+/** Classify a picture that somebody asked for: the answer comes into view. */
+async function asked(...picture) {
+  const answer = document.getElementById("answer");
+  if (await one(...picture)) (answer.querySelector(".notice") ?? answer.querySelector("h2")).scrollIntoView({ block: "nearest" });
+}
+
+/** Classify the picture that `read` gives, unless another one is asked for meanwhile: whether it was. `truth` is its label where that is known. */
 async function one(read, title, truth = null) {
   const signal = nextPicture();
   const [seen, answer, why] = ["seen", "answer", "why"].map((id) => document.getElementById(id));
@@ -56,17 +62,18 @@ async function one(read, title, truth = null) {
     showPrepared(seen, saw, explanation.prediction);
     showAnswer(answer, explanation.prediction, truth);
     showWhy(why, explanation, seen.querySelector("canvas"));
-    if (navigator.userActivation?.hasBeenActive) (answer.querySelector(".notice") ?? answer.querySelector("h2")).scrollIntoView({ block: "nearest" });
+    return true;
   } catch (error) {
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
     fill(why);
     answer.setAttribute("aria-busy", "false");
-    fill(answer, failure(error, () => one(read, title, truth)));
+    fill(answer, failure(error, () => asked(read, title, truth)));
+    return false;
   }
 }
 
 function many(files) {
-  return showTable(document.getElementById("table"), files, one, nextTable());
+  return showTable(document.getElementById("table"), files, asked, nextTable());
 }
 
 function clearChoices() {
