@@ -14,6 +14,7 @@ from app.metrics import Meters
 from app.reading import Readers
 from app.settings import Settings
 from app.store import Store
+from app.turns import Workers
 from app.watcher import Watcher
 
 
@@ -57,6 +58,11 @@ async def _readers(request: Request) -> Readers:
     return readers
 
 
+async def _uploads(request: Request) -> Workers:
+    uploads: Workers = request.app.state.uploads
+    return uploads
+
+
 DrawingsDep = Annotated[Drawings, Depends(_drawings)]
 EventHubDep = Annotated[EventHub, Depends(_hub)]
 StoreDep = Annotated[Store, Depends(_store)]
@@ -64,4 +70,5 @@ MetersDep = Annotated[Meters, Depends(_meters)]
 PredictorDep = Annotated[Predictor, Depends(_predictor)]
 ReadersDep = Annotated[Readers, Depends(_readers)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
+UploadsDep = Annotated[Workers, Depends(_uploads)]
 WatcherDep = Annotated[Watcher, Depends(_watcher)]

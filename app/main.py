@@ -44,6 +44,7 @@ from model_core.errors import ArtifactError
 
 PHOTO_SECONDS = 10.0  # that one waits for its turn
 PHOTO_PLACES = 2  # photographs that are decoded at the same time: each may take a few hundred megabytes
+UPLOAD_SECONDS = 10.0  # the same for weights files, which are checked one at a time
 # What pages of ROOKIE_CORS_ORIGINS may send, and read of an answer, besides what every page may.
 CORS: Mapping[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "DELETE"],
@@ -80,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.meters = Meters()
     app.state.photographs = Workers(PHOTO_PLACES, PHOTO_SECONDS, "photographs", "photo")
+    app.state.uploads = Workers(1, UPLOAD_SECONDS, "the check of uploaded models", "upload")
     for routes in (predict, explain, open_inference, samples, weights, recipes, train, model_routes, operations):
         app.include_router(routes.router)
     operations.mount_files(app)
@@ -138,6 +140,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.readers.close()
         app.state.predictor.close()
         app.state.photographs.close()
+        app.state.uploads.close()
         app.state.drawings.close()
         store.close()
 

@@ -32,7 +32,12 @@ from model_core.recipe import MAX_HIDDEN
 FORMAT = "rookie-1"
 MAX_BYTES = 16 * 2**20  # of a whole file
 MAX_CARD_BYTES = 2**20  # 2,000 epochs of history are 0.6 MB
-_ARRAYS = (*Parameters._fields, "mean", "std", "card")
+MOST_BRACKETS = 10_000  # in a card, whose longest list has an object for each epoch; each costs a hundred bytes or more in memory
+MOST_MEMBERS = 64  # that an archive may list: Python makes an object for each as soon as it opens one
+_DIRECTORY_ENTRY = b"PK\x01\x02"
+# The most elements that each array may have.
+_MOST = {name: math.prod(shape) for name, shape in network.shapes((MAX_HIDDEN, MAX_HIDDEN))._asdict().items()}
+_MOST |= {"mean": PIXELS, "std": PIXELS, "card": MAX_CARD_BYTES}
 # The header that np.save writes, and no other: NumPy's own reader evaluates Python, which fails in more ways than one can name.
 _HEADER = re.compile(rb"{'descr': '([<|]\w\d)', 'fortran_order': False, 'shape': \((\d{1,7}), ?(\d{1,7})?\), } *\n")
 
@@ -121,6 +126,8 @@ def from_bytes(content: bytes, source: str) -> Model:
     """The model in a weights file's bytes; `source` names it in errors. ArtifactFormatError where it is not whole and ours."""
     if len(content) > MAX_BYTES:
         raise _refusal(source, f"is larger than {MAX_BYTES} bytes")
+    if content.count(_DIRECTORY_ENTRY) > MOST_MEMBERS:
+        raise _refusal(source, f"has more than {MOST_MEMBERS} members")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             arrays = _read_members(archive, source)
@@ -140,23 +147,23 @@ def from_bytes(content: bytes, source: str) -> Model:
 def _read_members(archive: zipfile.ZipFile, source: str) -> dict[str, NDArray[Any]]:
     """The archive's arrays, each no larger than a network can be."""
     found = sorted(archive.namelist())
-    if found != sorted(f"{name}.npy" for name in _ARRAYS):
-        raise _refusal(source, f"holds {', '.join(found) or 'nothing'}; expected {', '.join(_ARRAYS)}")
+    if found != sorted(f"{name}.npy" for name in _MOST):
+        raise _refusal(source, f"holds {', '.join(found) or 'nothing'}; expected {', '.join(_MOST)}")
     if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in archive.infolist()):
         raise _refusal(source, "is packed in a way that NumPy does not use")
-    return {name: _read_array(archive, name, source) for name in _ARRAYS}
+    return {name: _read_array(archive, name, source) for name in _MOST}
 
 
 def _read_array(archive: zipfile.ZipFile, name: str, source: str) -> NDArray[Any]:
     """One .npy member: the header is judged before memory is taken for what it claims."""
-    dtype, code, most = (np.uint8, b"|u1", MAX_CARD_BYTES) if name == "card" else (np.float32, b"<f4", MAX_HIDDEN**2)
+    dtype, code = (np.uint8, b"|u1") if name == "card" else (np.float32, b"<f4")
     with archive.open(f"{name}.npy") as file:
         if file.read(8) != npy.magic(1, 0):
             raise _refusal(source, f"has {name} in another format than .npy version 1.0")
         header = file.read(int.from_bytes(file.read(2), "little"))
         found = _HEADER.fullmatch(header)
         shape = tuple(int(size) for size in found.groups()[1:] if size) if found else ()
-        if not found or found[1] != code or not 0 < math.prod(shape) <= most:
+        if not found or found[1] != code or not 0 < math.prod(shape) <= _MOST[name]:
             raise _refusal(source, f"has {name} as {header[:100].decode('latin-1').strip()}")
         size = math.prod(shape) * np.dtype(dtype).itemsize
         body = file.read(size + 1)
@@ -169,8 +176,11 @@ def _read_array(archive: zipfile.ZipFile, name: str, source: str) -> NDArray[Any
 
 
 def _parse_card(raw: NDArray[np.uint8], source: str) -> dict[str, Any]:
+    text = raw.tobytes()
+    if text.count(b"[") + text.count(b"{") > MOST_BRACKETS:
+        raise _refusal(source, f"has a card of more than {MOST_BRACKETS} lists and objects")
     try:
-        card = json.loads(raw.tobytes(), parse_constant=_no_constant, parse_float=_finite)
+        card = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _refusal(source, f"has a card that is not JSON ({error})") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:

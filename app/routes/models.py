@@ -8,14 +8,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from app import answers, quota, serving
-from app.dependencies import SettingsDep, StoreDep
+from app.dependencies import SettingsDep, StoreDep, UploadsDep
 from app.errors import ConflictError, InvalidRequestError, NotFoundError
 from app.jobs import scoring
 from app.reading import ReadingRoute
 from app.schemas import Activation, Problem, Promote, Promotion, Upload, Version, VersionDetail, VersionList
 from app.settings import Settings
 from app.store import Row, Store, models
-from model_core import artifact, card, card_format
+from model_core import Model, artifact, card, card_format
 from model_core.errors import ArtifactError
 
 router = APIRouter(route_class=ReadingRoute, prefix="/models", tags=["models"], responses={404: {"model": Problem}})
@@ -72,11 +72,17 @@ def activate(activation: Activation, store: StoreDep) -> VersionDetail:
 
 @router.post("", status_code=201, openapi_extra=ARTIFACT_BODY, responses={status: {"model": Problem} for status in (409, 413, 422, 503)})
 async def upload(
-    request: Request, response: Response, store: StoreDep, settings: SettingsDep, promote: PromoteQuery = "if-better"
+    request: Request,
+    response: Response,
+    store: StoreDep,
+    settings: SettingsDep,
+    uploads: UploadsDep,
+    promote: PromoteQuery = "if-better",
 ) -> Upload:
     """Add a weights file, as `/models/{version}/weights.npz` gives it. It is checked, scored here, and serves if it is good enough."""
     content = await request.body()
-    added = await run_in_threadpool(_add, store, settings, content, promote)
+    model = await uploads.do(_checked, content)
+    added = await run_in_threadpool(_add, store, settings, model, content, promote)
     response.headers["Location"] = f"/models/{added.model.version}"
     return added
 
@@ -118,13 +124,18 @@ def download(version: VersionPath, request: Request, store: StoreDep) -> Respons
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-def _add(store: Store, settings: Settings, content: bytes, promote: str) -> Upload:
-    """Check, score and keep an uploaded model; the gate's word counts only if the version it compared with still serves."""
+def _checked(content: bytes) -> Model:
+    """The model in an uploaded weights file. Raises InvalidRequestError."""
     try:
         model = artifact.from_bytes(content, "the upload")
         card_format.check(model.card, "the upload")
     except ArtifactError as error:
         raise InvalidRequestError(str(error)) from error
+    return model
+
+
+def _add(store: Store, settings: Settings, model: Model, content: bytes, promote: str) -> Upload:
+    """Score and keep an uploaded model; the gate's word counts only if the version it compared with still serves."""
     with store.read() as db:
         quota.check_storage(db, settings)
     for _ in range(MOST_COMPARISONS):

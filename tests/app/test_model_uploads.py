@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.jobs import scoring
 from app.settings import Settings
 from app.store import models
 from model_core import Model, artifact, card
+from model_core.errors import ArtifactFormatError
 from tests.support import archives, tiny
 from tests.support.service import add_version, client_of, eventually, store_of
 
@@ -56,6 +58,23 @@ def test_a_model_that_is_good_enough_serves_at_once(own_client: TestClient) -> N
     assert own_client.get("/models").json()["previous"] == 1
     assert eventually(lambda: own_client.get("/readyz").json()["model"]["version"] == 2, seconds=10)
     assert all(own_client.get(link).status_code == 200 for link in added["model"]["links"].values())
+
+
+def test_uploads_are_taken_apart_one_at_a_time(own_client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart, most = [0], [0]
+
+    def slowly(content: bytes, source: str) -> Model:
+        apart[0] += 1
+        most[0] = max(most[0], apart[0])
+        time.sleep(0.05)
+        apart[0] -= 1
+        raise ArtifactFormatError(f"{source} is {len(content)} bytes of nothing")
+
+    monkeypatch.setattr(artifact, "from_bytes", slowly)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: upload(own_client, b"nothing"), range(6)))
+    assert [answer.status_code for answer in answers] == [422] * 6
+    assert most == [1]
 
 
 def test_what_a_card_claims_of_itself_counts_for_nothing(own_client: TestClient) -> None:

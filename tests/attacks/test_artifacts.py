@@ -78,6 +78,11 @@ FILES: dict[str, Callable[[], bytes]] = {
     "a member from the root": lambda: pack([*PARTS.items(), ("/etc/passwd", b"")]),
     "a member of NUL": lambda: pack([*PARTS.items(), ("w1.npy\0.txt", b"")]),
     "ten thousand members": lambda: pack([(f"{number}.npy", b"") for number in range(10_000)]),
+    "a directory of 300,000 members": lambda: b"PK\x01\x02".ljust(46, b"\0") * 300_000 + b"PK\x05\x06".ljust(22, b"\0"),
+    "every array as large as the largest": lambda: with_members(
+        zipfile.ZIP_DEFLATED, **{name: np.zeros((1536, 1536), np.float32) for name in ("w1", "b1", "w2", "b2", "w3", "b3", "mean", "std")}
+    ),
+    "a card of lists": lambda: with_card('{"format": "rookie-1", "x": [' + "[]," * 340_000 + "0]}"),
     "a shape of 10**18": lambda: with_members(w1=header(f"({10**9}, {10**9})")),
     "a shape below nothing": lambda: with_members(w1=header("(-784, -3)")),
     "a shape of no numbers": lambda: with_members(w1=header("(__import__('os').abort(),)")),
