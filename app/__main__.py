@@ -17,7 +17,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import uvicorn  # noqa: E402
 
-from app import logs  # noqa: E402
+from app import logs, workers  # noqa: E402
 from app.connections import Connection, Patience  # noqa: E402
 from app.main import open_store  # noqa: E402
 from app.metrics import FOLDER_VARIABLE  # noqa: E402
@@ -45,6 +45,7 @@ def main() -> None:
 
 
 def _serve(settings: Settings) -> None:
+    workers.install()
     uvicorn.run(
         "app.main:create_app_from_environ",
         factory=True,

@@ -18,6 +18,7 @@ from tests.support.faults import (
     RECIPE,
     Weights,
     assert_same_weights,
+    freeze,
     is_gone,
     kill,
     reach,
@@ -179,6 +180,36 @@ def test_a_worker_that_is_killed_is_replaced_and_its_job_goes_on(settings: Setti
         ended = wait_for(client, job, "succeeded")
         assert ended["attempt"] == 1
         assert_same_weights(weights_of(client, ended["version"]), undisturbed)
+
+
+def test_workers_that_die_before_they_give_a_sign_of_life_are_replaced_at_once(settings: Settings, tmp_path: Path) -> None:
+    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, client):
+        assert eventually(lambda: len(workers_of(process.pid)) == 2)
+        first = workers_of(process.pid)
+        for pid in first:
+            freeze(pid)
+        time.sleep(2)  # they have been asked by now
+        kill(*first)
+        assert eventually(lambda: len({*workers_of(process.pid)} - {*first}) == 2, seconds=20)  # uvicorn alone waits for a minute
+        assert eventually(lambda: is_ready(client))
+
+
+def test_a_supervisor_whose_worker_hangs_hears_that_it_is_to_end(settings: Settings, tmp_path: Path) -> None:
+    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, _):
+        assert eventually(lambda: len(workers_of(process.pid)) == 2)
+        hanging, other = workers_of(process.pid)
+        freeze(hanging)
+        time.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: is_gone(other), seconds=20)
+        kill(hanging)
+        assert process.wait(30) == 0
+
+
+def workers_of(supervisor: int) -> list[int]:
+    """The serving processes of a supervisor, in no order."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(pid) for pid in children if not is_gone(int(pid)) and b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def parent_of(pid: int) -> int:
