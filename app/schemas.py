@@ -3,7 +3,8 @@
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic_core import PydanticCustomError
 
 from model_core import Recipe
 from model_core.recipe import FIELDS, PRESETS
@@ -11,6 +12,7 @@ from model_core.recipe import FIELDS, PRESETS
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Stage = Literal["fetching data", "loading data", "training", "evaluating", "publishing"]
 Promote = Literal["if-better", "always", "never"]
+MOST_FIELDS = 100  # of a request's body; a training request has twenty
 
 
 class ServedModel(BaseModel):
@@ -144,10 +146,21 @@ def _whole(value: Any) -> Any:
 WHOLE = BeforeValidator(_whole)
 
 
-class Activation(BaseModel):
-    """Which version is to serve."""
+class _Request(BaseModel):
+    """The body of a request: fields that we know, and not thousands of others, each of which would make an error of its own."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _insist_on_few(cls, body: Any) -> Any:
+        if isinstance(body, dict) and len(body) > MOST_FIELDS:
+            raise PydanticCustomError("too_many_fields", f"the body has {len(body)} fields; {MOST_FIELDS} are the most")
+        return body
+
+
+class Activation(_Request):
+    """Which version is to serve."""
 
     version: Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
 
@@ -164,10 +177,8 @@ def _request_field(name: str) -> Any:
     return (Annotated[float, bounds] if field.type is float else Annotated[int, bounds, WHOLE]) | None, default
 
 
-class _TrainingRequest(BaseModel):
+class _TrainingRequest(_Request):
     """How to train. Each field that is left out is that of the preset."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     recipe: str = Field(default="quick", description="preset to start from", json_schema_extra={"enum": list(PRESETS)})
     promote: Promote = Field(

@@ -60,6 +60,9 @@ class Settings:
     keep_versions: int = _setting(
         10, parse.whole(1, 100_000), "newest model versions to keep, besides the current one and its last predecessors"
     )
+    keep_jobs: int = _setting(
+        1000, parse.whole(1, 10_000_000), "newest training jobs to keep, besides those that have not ended and those of kept versions"
+    )
     training_threads: int = _setting(1, parse.whole(1, 64), "threads that one training job computes with")
     # Limits; docs/operations.md has the reason of each.
     picture_bytes: int = _setting(2**20, parse.whole(2**10, 2**30), "bytes of a picture that is sent to be classified or explained")

@@ -53,6 +53,7 @@ def _submit(db: sa.Connection, settings: Settings, wanted: Any, key: str | None)
     quota.check_storage(db, settings)
     recipe = wanted.resolved(secrets.randbits(32))
     number = jobs.submit(db, recipe.as_record(), wanted.promote, key, wanted.digest() if key else None)
+    jobs.prune(db, settings.keep_jobs)
     return _existing(db, number)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.store import Row, events, now
-from app.store.schema import checkpoints, epochs, jobs
+from app.store.schema import checkpoints, epochs, jobs, models
+from app.store.schema import events as events_table
 
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 UNFINISHED = ("queued", "running")
@@ -17,6 +18,17 @@ def submit(db: sa.Connection, recipe: dict[str, Any], promote: str, key: str | N
     job: int = db.execute(jobs.insert().values(status="queued", created=now(), **values).returning(jobs.c.id)).scalar_one()
     events.append(db, job, "status", {"status": "queued", "stage": None, "attempt": 0})
     return job
+
+
+def prune(db: sa.Connection, keep: int) -> None:
+    """Forget ended jobs before the newest `keep`, but for those whose models are kept; a hundred at a time, so that nobody waits long."""
+    newest = db.scalar(sa.select(sa.func.max(jobs.c.id))) or 0
+    with_models = sa.select(models.c.job).where(models.c.job.is_not(None))
+    old = sa.select(jobs.c.id).where(jobs.c.id <= newest - keep, jobs.c.status.not_in(UNFINISHED), jobs.c.id.not_in(with_models))
+    gone = list(db.scalars(old.order_by(jobs.c.id).limit(100)))
+    for table in (events_table, epochs, checkpoints):
+        db.execute(table.delete().where(table.c.job.in_(gone)))
+    db.execute(jobs.delete().where(jobs.c.id.in_(gone)))
 
 
 def find(db: sa.Connection, job: int) -> Row | None:

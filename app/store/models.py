@@ -10,6 +10,7 @@ _SUMMARY = [column for column in models.c if column.name not in ("weights", "car
 
 
 KEPT_PREDECESSORS = 3  # versions that served before the current one
+KEPT_ACTIVATIONS = 1000  # changes of the current version
 
 
 def current_version(db: sa.Connection) -> int | None:
@@ -77,8 +78,11 @@ def add(db: sa.Connection, model: Model, content: bytes, source: str, job: int |
 
 
 def activate(db: sa.Connection, version: int, reason: str) -> None:
-    """Let `version` serve; every serving process follows within its watcher's interval."""
-    db.execute(activations.insert().values(version=version, activated=now(), reason=reason))
+    """Let `version` serve; every serving process follows within its watcher's interval. Of long ago only each one's last time is kept."""
+    row = activations.insert().values(version=version, activated=now(), reason=reason).returning(activations.c.id)
+    newest: int = db.execute(row).scalar_one()
+    last_times = sa.select(sa.func.max(activations.c.id)).group_by(activations.c.version)
+    db.execute(activations.delete().where(activations.c.id <= newest - KEPT_ACTIVATIONS, activations.c.id.not_in(last_times)))
 
 
 def withdraw(db: sa.Connection, version: int) -> None:

@@ -87,6 +87,12 @@ def test_an_unknown_field_is_refused_by_its_name(client: TestClient, name: str) 
     assert_refused(post(client, {name: 1}), name)
 
 
+def test_thousands_of_fields_are_refused_in_one_sentence(client: TestClient) -> None:
+    fields = {f"f{number}": 0 for number in range(6000)}
+    for answer in (post(client, fields), client.put("/models/current", json=fields)):
+        assert (answer.status_code, answer.json()["detail"]) == (422, "body: the body has 6000 fields; 100 are the most")
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

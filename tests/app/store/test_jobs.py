@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.errors import document
-from app.store import attempts, jobs, schema
+from app.store import attempts, jobs, models, schema
+from model_core import artifact
 from tests.support import tiny
 
 RECIPE = tiny.RECIPE.as_record()
@@ -194,3 +195,19 @@ def test_a_job_that_there_is_not_is_nothing(db: sa.Connection) -> None:
     assert jobs.find(db, 1) is None
     assert not jobs.cancel(db, 1)
     assert jobs.history(db, 1) == []
+
+
+def test_old_jobs_are_forgotten_with_all_that_they_left_but_for_unfinished_ones_and_those_of_kept_models(db: sa.Connection) -> None:
+    modelled, failed, waiting = submit(db), submit(db), submit(db)
+    for _ in (modelled, failed):
+        attempts.record_epoch(db, *claim(db), record(1))
+    model = tiny.model()
+    attempts.succeed(db, modelled, 1, models.add(db, model, artifact.to_bytes(model), "trained", modelled), 0.9, PROMOTION)
+    attempts.fail(db, failed, 1, ERROR)
+    newer = [submit(db) for _ in range(3)]
+    jobs.prune(db, keep=3)
+    assert [row.id for row in jobs.newest_first(db)] == [*newer[::-1], waiting, modelled]
+    for table in (schema.epochs, schema.events):
+        assert failed not in set(db.scalars(sa.select(table.c.job)))
+        assert modelled in set(db.scalars(sa.select(table.c.job)))
+    assert submit(db) == newer[-1] + 1

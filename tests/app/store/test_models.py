@@ -45,6 +45,16 @@ def test_the_last_activation_counts_and_the_earlier_ones_stay(db: sa.Connection)
     assert [tuple(row) for row in history] == [(version, f"to {version}") for version in (first, second, first)]
 
 
+def test_activations_of_long_ago_are_forgotten_but_for_each_versions_last(db: sa.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "KEPT_ACTIVATIONS", 3)
+    first, second, third = add(db), add(db), add(db)
+    for version in (first, second, *[third, second] * 5):
+        models.activate(db, version, "a test")
+    assert models.current_version(db) == second
+    assert models.predecessors(db) == [third, first]
+    assert list(db.scalars(sa.select(activations.c.version).order_by(activations.c.id))) == [first, second, third, second]
+
+
 def test_a_version_that_there_is_not_cannot_serve(db: sa.Connection) -> None:
     with pytest.raises(sa.exc.IntegrityError):
         models.activate(db, 9, "a test")
