@@ -138,6 +138,7 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_PIPELINED:
             waiting = f"{MOST_PIPELINED} requests wait on this connection for their answers; read some of those first"
             self._end_flood(BadRequestError(waiting))
+        self._end_flood(self._framing.address(self.url))
         upgrades = self.parser.should_upgrade()
         if upgrades and any(name in BODY_HEADERS and value != b"0" for name, value in self.headers):
             # The parser passes over such a body, and would read it as the next request.

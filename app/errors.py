@@ -27,6 +27,7 @@ from app.store import BusyError, DamagedError
 from model_core.errors import ArtifactError, DataError, DivergenceError, RecipeError, RookieError
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+MOST_PATH_CHARACTERS = 300  # of a request's path in logs and answers
 METHODS_OF_FILES = ("GET", "HEAD")
 # What a database says of statements that are wrong, rather than of itself.
 OUR_FAULTS = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError, sa.exc.NotSupportedError)
@@ -190,6 +191,12 @@ def response(problem: Mapping[str, Any], scope: Scope, headers: Mapping[str, str
     return JSONResponse(dict(problem), problem["status"], dict(headers or {}), media_type_of(scope["path"]))
 
 
+def path_of(scope: Scope) -> str:
+    """The request's path for people to read: clients may send 64 kB."""
+    path: str = scope["path"]
+    return path if len(path) <= MOST_PATH_CHARACTERS else f"{path[:MOST_PATH_CHARACTERS]}..."
+
+
 def media_type_of(path: str) -> str:
     """What an error under `path` is: clients of the Open Inference Protocol read nothing but plain JSON."""
     return "application/json" if path.startswith("/v2") else "application/problem+json"
@@ -201,7 +208,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         return response(error.document(), request.scope, error.headers)
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "-")
-    detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}: {phrase.lower()}; /docs lists what there is"
+    detail = (
+        error.detail
+        if error.detail != phrase
+        else f"{request.method} {path_of(request.scope)}: {phrase.lower()}; /docs lists what there is"
+    )
     headers = {**(error.headers or {}), **({"Allow": ", ".join(_methods(request))} if error.status_code == 405 else {})}
     return response(document(error.status_code, code, detail), request.scope, headers)
 
@@ -256,6 +267,6 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:  # noq
 async def _on_database_trouble(request: Request, error: Exception) -> Response:
     if isinstance(error, OUR_FAULTS):
         raise error
-    log.warning("%s %s: %s", request.method, request.url.path, error)
+    log.warning("%s %s: %s", request.method, path_of(request.scope), error)
     problem = UnavailableError("the database is busy, full, damaged or away; predictions go on meanwhile", retry_after_seconds=5)
     return response(problem.document(), request.scope, problem.headers)

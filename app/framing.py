@@ -1,10 +1,11 @@
-"""How finely a client may cut up a request: each header and each chunk of a body costs a call of Python, however little is in it."""
+"""How finely a client may cut up a request: each header, parameter and chunk of a body costs a call of Python, however little is in it."""
 
 from app.errors import BadRequestError, HeadTooLargeError, Problem
 
 MOST_HEADERS = 100  # trailers included; browsers behind a few proxies send forty
 MOST_SMALL_CHUNKS = 1024
 CHUNK_BYTES = 256  # chunks that hold this much on average may be as many as the body needs
+MOST_PARAMETERS = 100  # in an address
 
 
 class Framing:
@@ -12,6 +13,10 @@ class Framing:
 
     def __init__(self) -> None:
         self._headers = self._chunks = self._body_bytes = 0
+
+    def address(self, url: bytes) -> Problem | None:
+        """The head is whole: this is what it asks for."""
+        return BadRequestError(f"the address has more than {MOST_PARAMETERS} parameters") if url.count(b"&") >= MOST_PARAMETERS else None
 
     def header(self) -> Problem | None:
         """One more line of the head, or of what may follow a body in chunks."""

@@ -59,7 +59,7 @@ class Observer:
                 return
             if status:
                 raise  # half an answer is out: the server can only close the connection
-            log.exception("%s %s failed, request %s", scope["method"], scope["path"], request_id.decode())
+            log.exception("%s %s failed, request %s", scope["method"], errors.path_of(scope), request_id.decode())
             await errors.crash(scope)(scope, receive, noting_send)
         finally:
             self._meters.in_flight.dec()
@@ -80,7 +80,7 @@ class Observer:
                     "request_id": request_id.decode(),
                     "client": client[0] if client else None,
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": errors.path_of(scope),
                     "status": status,
                     "milliseconds": round(1000 * seconds, 3),
                     **({"problem": reason} if reason else {}),

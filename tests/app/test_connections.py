@@ -170,6 +170,12 @@ def test_a_body_that_comes_in_too_many_pieces_is_refused_with_the_limit(
     assert named in answer.decode()
 
 
+def test_an_address_of_thousands_of_parameters_is_refused(service: tuple[int, httpx2.Client]) -> None:
+    answer = service[1].get("/samples?" + "&".join(["a"] * 10_000))
+    assert (answer.status_code, answer.json()["detail"]) == (400, "the address has more than 100 parameters")
+    assert service[1].get("/samples?limit=1" + "&a" * 99).status_code == 200
+
+
 def test_large_chunks_may_be_as_many_as_the_body_needs(service: tuple[int, httpx2.Client]) -> None:
     pictures = npy(np.zeros((2000, 28, 28), np.uint8))
     chunks = (pictures[start : start + 256] for start in range(0, len(pictures), 256))  # 6,126 of them

@@ -42,3 +42,11 @@ def test_refusals_at_the_door_are_noted_too(own_client: TestClient, capsys: pyte
     answer = own_client.get("/train", headers={"Host": "other.example"})
     assert "x-request-id" in answer.headers
     assert [line["problem"] for line in lines(capsys)] == ["forbidden"]
+
+
+def test_a_path_without_end_is_cut_in_the_log_and_in_the_answer(own_client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = own_client.get("/" + "a" * 60_000)
+    shown = "/" + "a" * 299 + "..."
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"GET {shown}: not found; /docs lists what there is")
+    (line,) = lines(capsys)
+    assert line["path"] == shown
