@@ -208,11 +208,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         return response(error.document(), request.scope, error.headers)
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "-")
-    detail = (
-        error.detail
-        if error.detail != phrase
-        else f"{request.method} {path_of(request.scope)}: {phrase.lower()}; /docs lists what there is"
-    )
+    nowhere = f"{request.method} {path_of(request.scope)}: {phrase.lower()}; /docs lists what there is"
+    detail = nowhere if error.detail == phrase else error.detail
     headers = {**(error.headers or {}), **({"Allow": ", ".join(_methods(request))} if error.status_code == 405 else {})}
     return response(document(error.status_code, code, detail), request.scope, headers)
 
