@@ -13,6 +13,8 @@ from app.errors import Problem
 from app.inference import Answer, Served
 from model_core.data import CLASSES
 
+MOST_TAG_CHARACTERS = 4096  # of If-None-Match that are looked at
+
 
 def _prediction(row: NDArray[Any], unfamiliar: bool | None, served: Served) -> dict[str, Any]:
     """One picture's answer, from its ten probabilities."""
@@ -44,5 +46,6 @@ def json_response(content: Any) -> Response:
 
 def is_known(request: Request, tag: str) -> bool:
     """Whether the client has what `tag`, an ETag with its quotes, stands for (RFC 9110, section 13.1.2)."""
-    named = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
+    given = request.headers.get("if-none-match", "")[:MOST_TAG_CHARACTERS]
+    named = {each.strip().removeprefix("W/") for each in given.split(",")}
     return not named.isdisjoint({tag, "*"})

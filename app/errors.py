@@ -6,7 +6,8 @@ Problem (an HTTPException, because Starlette turns anything else that is raised 
 ├── UnreadableImageError 422    ├── TooLargeError 413             ├── UnauthorizedError 401
 ├── UploadPartsError 422        ├── ForbiddenError 403            ├── UnavailableError 503
 ├── InferenceError 400          ├── TooSlowError 408              ├── HeadTooLargeError 431
-└── BadRequestError 400         └── RangeError 416
+├── BadRequestError 400         ├── RangeError 416
+└── AddressTooLongError 414
 """
 
 import logging
@@ -106,6 +107,12 @@ class HeadTooLargeError(Problem):
     """More bytes of headers than any request needs."""
 
     status, code = 431, "head-too-large"
+
+
+class AddressTooLongError(Problem):
+    """More bytes of an address than any route needs."""
+
+    status, code = 414, "address-too-long"
 
 
 class BadRequestError(Problem):

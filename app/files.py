@@ -10,6 +10,7 @@ from starlette.types import Scope
 from app.errors import BadRequestError, RangeError
 
 # Digits and nothing else: Starlette reads whatever Python takes for a number, such as +1 or 1_000.
+DEEPEST = 5  # folders below the one that is shown
 _RANGE = re.compile(r"bytes=[0-9, \t-]+", re.IGNORECASE)
 
 
@@ -38,6 +39,10 @@ def _malformed(http_range: str) -> BadRequestError:
 
 class Files(StaticFiles):
     """A folder of such files."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Where the file lies; a path deeper than our folders leads nowhere, and is not walked along step by step."""
+        return ("", None) if path.count("/") > DEEPEST else super().lookup_path(path)
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200

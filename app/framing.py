@@ -1,10 +1,11 @@
 """How finely a client may cut up a request: each header, parameter and chunk of a body costs a call of Python, however little is in it."""
 
-from app.errors import BadRequestError, HeadTooLargeError, Problem
+from app.errors import AddressTooLongError, BadRequestError, HeadTooLargeError, Problem
 
 MOST_HEADERS = 100  # trailers included; browsers behind a few proxies send forty
 MOST_SMALL_CHUNKS = 1024
 CHUNK_BYTES = 256  # chunks that hold this much on average may be as many as the body needs
+MOST_ADDRESS_BYTES = 2048
 MOST_PARAMETERS = 100  # in an address
 
 
@@ -16,6 +17,8 @@ class Framing:
 
     def address(self, url: bytes) -> Problem | None:
         """The head is whole: this is what it asks for."""
+        if len(url) > MOST_ADDRESS_BYTES:
+            return AddressTooLongError(f"the address has more than {MOST_ADDRESS_BYTES} bytes")
         return BadRequestError(f"the address has more than {MOST_PARAMETERS} parameters") if url.count(b"&") >= MOST_PARAMETERS else None
 
     def header(self) -> Problem | None:

@@ -21,7 +21,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 SIDE = 28  # pixels
 MAX_PIXELS = 32 * 2**20  # a header that claims more is answered with 413 instead of a mere wrong size
 MAX_SCANS = 32  # of a JPEG; encoders write about ten, each goes over the whole picture, and one that says nothing takes eleven bytes
-QUICK_BYTES = 2**15  # what is larger may keep a decoder busy for a second, by segments and chunks without end
+QUICK_BYTES = 2**13  # what is larger may keep a decoder busy for a second, by segments and chunks without end
 # Of a JPEG's segments; the others have no length, or stand for a byte of a scan. Of a run of ff the last one counts: to match all of it
 # would begin anew at each.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")

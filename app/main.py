@@ -74,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         },
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         redirect_slashes=False,  # such a redirect names host and scheme, which a proxy may have changed
+        openapi_url=None,  # openapi.py has a route of its own for it
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # each request would be asked about; the observer notes it all

@@ -22,6 +22,7 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+MOST_VERSIONS = 50  # of which figures are kept
 FEW = 8  # values that are counted one by one faster than by NumPy
 
 
@@ -61,6 +62,8 @@ class Meters:
         self._label_counters = [self._labels.labels(name) for name in CLASSES]
         self._confidence = BulkHistogram("prediction_confidence", "Probability of the class given.", buckets=CONFIDENCES, **made)
         self._reloads = Counter("model_reloads", "Times that another model version was taken up.", **made)
+        self._of_versions = (self._batches, self._rows, self._inferences, self._compute, self._queue)
+        self._versions: dict[int, list[Any]] = {}  # their children, the version that served first first
         self._children: dict[tuple[Any, ...], Any] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -78,14 +81,14 @@ class Meters:
 
     def batch_done(self, probabilities: NDArray[np.float32], version: int, seconds: float, waits: Sequence[float]) -> None:
         """Count a pass through the network that took `seconds`, and the requests in it, which had waited for so long each."""
-        name = str(version)
-        self._child(self._batches, name).inc()
-        self._child(self._rows, name).inc(len(probabilities))
-        self._child(self._inferences, name).inc(len(waits))
-        self._child(self._compute, name).observe(seconds)
+        batches, rows, inferences, compute, queue = self._versions.get(version) or self._take_up(version)
+        batches.inc()
+        rows.inc(len(probabilities))
+        inferences.inc(len(waits))
+        compute.observe(seconds)
         self._batch_rows.observe(len(probabilities))
         for wait in waits:
-            self._child(self._queue, name).observe(wait)
+            queue.observe(wait)
         self._confidence.observe_many(probabilities.max(axis=1))
         self._count_labels(probabilities.argmax(axis=1))
         self._last.set_to_current_time()
@@ -100,6 +103,16 @@ class Meters:
         own = CollectorRegistry()
         own.register(facts)
         return generate_latest(registry) + generate_latest(own)
+
+    def _take_up(self, version: int) -> list[Any]:
+        """The metrics of a version that serves now. Those of long ago go; several processes' files keep them, and need a restart."""
+        while len(self._versions) >= MOST_VERSIONS and not os.environ.get(FOLDER_VARIABLE):
+            gone = next(iter(self._versions))
+            del self._versions[gone]
+            for metric in self._of_versions:
+                metric.remove(str(gone))
+        self._versions[version] = [metric.labels(str(version)) for metric in self._of_versions]
+        return self._versions[version]
 
     def _child(self, metric: Any, *labels: str) -> Any:
         """A metric with its labels; looked up here, for prometheus-client takes a lock for it."""

@@ -1,20 +1,23 @@
 """/openapi.json: what FastAPI derives from the routes, and what it cannot know of them."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+import pydantic_core
+from fastapi import FastAPI, Request, Response
 
 from app.doors import OPEN_POSTS, SAFE_METHODS
 from app.errors import media_type_of
 from app.settings import ALL, Settings
 
+PATH = "/openapi.json"
 SCHEME = "token"
 RETRY_AFTER = {"description": "seconds to wait before the next try", "required": True, "schema": {"type": "integer", "minimum": 1}}
 
 
 def install(app: FastAPI, settings: Settings) -> None:
-    """Let `app` describe itself with the media types of its errors, and with the token where it asks for one."""
+    """Let `app` describe itself with the media types of its errors, and with the token where it asks for one; encoded once."""
     derive = app.openapi
 
     def describe() -> dict[str, Any]:
@@ -23,7 +26,15 @@ def install(app: FastAPI, settings: Settings) -> None:
         assert app.openapi_schema is not None  # noqa: S101 (derive has put it there)
         return app.openapi_schema
 
+    @cache
+    def encoded() -> bytes:
+        return pydantic_core.to_json(describe())
+
+    async def show(_: Request) -> Response:
+        return Response(encoded(), media_type="application/json")
+
     app.openapi = describe  # type: ignore[method-assign]
+    app.add_route(PATH, show, include_in_schema=False)
 
 
 def _complete(document: dict[str, Any], settings: Settings) -> None:

@@ -59,6 +59,8 @@ def _wanted_output(document: dict[str, Any]) -> tuple[bool, int]:
     binary = _field(_parameters(document, "the request"), "binary_data_output", bool, "the request", False)
     outputs = _field(document, "outputs", list, "the request", [])
     classes = 0
+    if len(outputs) > 1:
+        raise InferenceError(f"{len(outputs)} outputs are asked for; model '{MODEL}' has one, '{OUTPUT}'")
     for output in outputs:
         name = _field(_object(output, "an output"), "name", str, "an output")
         if name != OUTPUT:
@@ -68,20 +70,17 @@ def _wanted_output(document: dict[str, Any]) -> tuple[bool, int]:
         classes = _field(parameters, "classification", int, f"output '{OUTPUT}'", 0)
         if classes < 0 or ("classification" in parameters and classes == 0):
             raise InferenceError(f"'classification' of output '{OUTPUT}' is {str(classes)[:20]}; it must be 1 or more")
-    if len(outputs) > 1:
-        raise InferenceError(f"output '{OUTPUT}' is asked for {len(outputs)} times; ask once")
     return binary, classes
 
 
 def _only_input(document: dict[str, Any]) -> dict[str, Any]:
     inputs = _field(document, "inputs", list, "the request")
-    for each in inputs:
-        name = _field(_object(each, "an input"), "name", str, "an input")
-        if name != INPUT:
-            raise InferenceError(f"unexpected inference input '{name[:100]}' for model '{MODEL}'; it has '{INPUT}'")
     if len(inputs) != 1:
         raise InferenceError(f"expected 1 inputs but got {len(inputs)} inputs for model '{MODEL}'")
-    only: dict[str, Any] = inputs[0]
+    only = _object(inputs[0], "an input")
+    name = _field(only, "name", str, "an input")
+    if name != INPUT:
+        raise InferenceError(f"unexpected inference input '{name[:100]}' for model '{MODEL}'; it has '{INPUT}'")
     return only
 
 

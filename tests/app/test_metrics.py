@@ -119,6 +119,20 @@ def test_values_observed_together_are_counted_as_if_one_by_one(count: int) -> No
             assert mine.value == pytest.approx(theirs.value)
 
 
+def test_figures_of_versions_that_served_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.metrics.MOST_VERSIONS", 3)
+    meters = Meters()
+    for version in (1, 2, 3, 4, 2, 5, 1):
+        meters.batch_done(np.full((2, 10), 0.1, np.float32), version, 0.001, [0.0])
+    rows = {sample.labels["version"]: sample.value for sample in samples_of(meters) if sample.name == "rookie_inference_rows_total"}
+    assert rows == {"4": 2, "5": 2, "1": 2}
+    assert {sample.labels["version"] for sample in samples_of(meters) if "version" in sample.labels} == {"4", "5", "1"}
+
+
+def samples_of(meters: Meters) -> Iterator[Sample]:
+    return (sample for family in meters.figures() for sample in family.samples)
+
+
 def test_the_dashboard_asks_for_metrics_that_there_are(idle_client: TestClient) -> None:
     panels = json.loads(DASHBOARD.read_text())["panels"]
     idle_client.post("/train")

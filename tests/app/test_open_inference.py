@@ -246,7 +246,7 @@ BAD: dict[str, tuple[Any, dict[str, str], int, str]] = {
     "an id that is a truth": ({**document(), "id": True}, {}, 400, "'id'"),
     "outputs a string": ({**document(), "outputs": "probabilities"}, {}, 400, "'outputs'"),
     "another output": ({**document(), "outputs": [{"name": "logits"}]}, {}, 400, "unexpected inference output 'logits'"),
-    "an output twice": ({**document(), "outputs": [{"name": "probabilities"}] * 2}, {}, 400, "2 times"),
+    "an output twice": ({**document(), "outputs": [{"name": "probabilities"}] * 2}, {}, 400, "2 outputs"),
     "classes below one": (
         {**document(), "outputs": [{"name": "probabilities", "parameters": {"classification": 0}}]},
         {},
