@@ -5,9 +5,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
@@ -16,11 +13,11 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", 
     os.environ.setdefault(_variable, "1")
 
 import uvicorn  # noqa: E402
+from uvicorn.config import STARTUP_FAILURE  # noqa: E402
 
-from app import logs, workers  # noqa: E402
+from app import logs, metric_files, workers  # noqa: E402
 from app.connections import Connection, Patience  # noqa: E402
 from app.main import open_store  # noqa: E402
-from app.metrics import FOLDER_VARIABLE  # noqa: E402
 from app.settings import Settings, SettingsError  # noqa: E402
 from app.store import StoreError  # noqa: E402
 from model_core.errors import RookieError  # noqa: E402
@@ -40,15 +37,16 @@ def main() -> None:
     except (SettingsError, StoreError, RookieError) as error:
         sys.exit(f"rookie: {error}")
     signal.signal(signal.SIGTERM, _leave)
-    with _shared_metrics(settings.workers):
+    with metric_files.folder(settings.state_dir, settings.workers):
         _serve(settings)
 
 
 def _serve(settings: Settings) -> None:
     workers.install()
     uvicorn.run(
-        "app.main:create_app_from_environ",
+        "app.workers:create_app",
         factory=True,
+        interface="asgi3",
         host=settings.host,
         port=settings.port,
         http=partial(Connection, patience=Patience.of(settings)),  # type: ignore[arg-type] # whatever makes a protocol will do
@@ -61,17 +59,8 @@ def _serve(settings: Settings) -> None:
         log_config=logs.CONFIGURATION,
         access_log=False,
     )
-
-
-@contextmanager
-def _shared_metrics(workers: int) -> Iterator[None]:
-    """A folder where several serving processes keep their counts, each in files of its own; gone at the end."""
-    if workers == 1:
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="rookie-metrics-") as folder:
-        os.environ[FOLDER_VARIABLE] = folder
-        yield
+    if workers.Worker.gave_up:
+        sys.exit(STARTUP_FAILURE)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

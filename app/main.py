@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -136,7 +136,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         shutdown.end_in_time()
         app.state.watcher.stop()
         scoring.stop()
-        await watching
+        with suppress(asyncio.CancelledError):  # a second Ctrl-C; trainers are told all the same
+            await watching
         await run_in_threadpool(dispatcher.stop)
         app.state.readers.close()
         app.state.predictor.close()

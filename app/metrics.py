@@ -1,24 +1,22 @@
 """What a serving process counts, and how /metrics shows it: right with several processes, whose counts lie in files that a scrape adds up.
 
-`python -m app` names the files' folder in PROMETHEUS_MULTIPROC_DIR where it starts several processes; prometheus-client reads that
-when it is first imported. Facts that the processes share (models, jobs) are read from the database at each scrape.
+Facts that the processes share (models, jobs) are read from the database at each scrape.
 """
 
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from app import metric_files
+from app.metric_files import FOLDER_VARIABLE
 from model_core.data import CLASSES
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -45,6 +43,7 @@ class Meters:
     """Counters, histograms and gauges of one serving process."""
 
     def __init__(self) -> None:
+        metric_files.reserve()
         self.registry = CollectorRegistry()
         made: dict[str, Any] = {"registry": self.registry, "namespace": "rookie"}
         self._requests = Counter("http_requests", "Requests answered.", ["method", "route", "status"], **made)
@@ -95,11 +94,11 @@ class Meters:
 
     def figures(self) -> Iterable[Metric]:
         """All that was counted, by all serving processes."""
-        return _shared_registry(self.registry).collect()
+        return metric_files.shared_registry(self.registry).collect()
 
     def exposition(self, facts: Collector) -> bytes:
         """The text that a Prometheus server reads: what was counted, and the facts."""
-        registry = _shared_registry(self.registry)
+        registry = metric_files.shared_registry(self.registry)
         own = CollectorRegistry()
         own.register(facts)
         return generate_latest(registry) + generate_latest(own)
@@ -129,25 +128,6 @@ class Meters:
         for label, count in enumerate(np.bincount(labels, minlength=len(CLASSES)).tolist()):
             if count:
                 self._label_counters[label].inc(count)
-
-
-def _shared_registry(own: CollectorRegistry) -> CollectorRegistry:
-    """What all processes count, or where there is but one, what it counts."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if not folder:
-        return own
-    _forget_dead_processes(Path(folder))
-    shared = CollectorRegistry()
-    MultiProcessCollector(shared, folder)  # type: ignore[no-untyped-call]
-    return shared
-
-
-def _forget_dead_processes(folder: Path) -> None:
-    """The gauges of a process that was killed count no longer; its counters still do."""
-    for file in folder.glob("gauge_live*_*.db"):
-        number = int(file.stem.rpartition("_")[2])
-        if not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
-            mark_process_dead(number, str(folder))  # type: ignore[no-untyped-call]
 
 
 def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[tuple[Sequence[str], float]]) -> GaugeMetricFamily:

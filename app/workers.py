@@ -1,15 +1,29 @@
 """Serving processes as uvicorn's supervisor sees them: one that has died is replaced at once, one that hangs after a while."""
 
+import asyncio
 import time
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, ClassVar
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
+
+from app.main import create_app_from_environ
+from app.store import StoreError
+
+END_SECONDS = 40.0  # for a process that was told to end; shutdown.END_SECONDS is within it
+RETRY_SECONDS = 3.0  # before a process that cannot reach the database gives up, and the supervisor starts the next one
+REFUSAL = f"{StoreError.__module__}.{StoreError.__qualname__}: "
 
 
 class Worker(multiprocess.Process):
     """Uvicorn's, asked for a sign of life without waiting for it: meanwhile the supervisor sees to the others, and to signals."""
 
+    service_started: ClassVar[bool] = False  # some process has served
+    gave_up: ClassVar[bool] = False  # none has, and none will
     _asked: float | None = None  # when, while there is no answer yet
+    _ends: float | None = None  # when it has to have ended
 
     def start(self) -> None:
         """Start the process. Its end of the pipe is its own from then on: where that is closed, it has died."""
@@ -23,14 +37,62 @@ class Worker(multiprocess.Process):
                 self._asked = time.monotonic()
                 self.parent_conn.send(b"ping")
             elif self.parent_conn.poll():
-                self.parent_conn.recv()
+                Worker.service_started |= self.parent_conn.recv()
                 self._asked = None
         except (OSError, EOFError):
             return False
         return self.process.is_alive() and (self._asked is None or time.monotonic() - self._asked < timeout)
+
+    @property
+    def exitcode(self) -> int | None:
+        """How it ended. A failing start stops the supervisor: not so where others serve, for the next one may find the database."""
+        code = self.process.exitcode
+        if code == STARTUP_FAILURE and not Worker.service_started:
+            Worker.gave_up = True
+            return code
+        return 1 if code == STARTUP_FAILURE else code
+
+    def terminate(self) -> None:
+        """Tell it to end."""
+        self._ends = time.monotonic() + END_SECONDS
+        super().terminate()
+
+    def join(self) -> None:
+        """Wait until it has ended, and kill it where that takes too long: a process that stands still hears nothing."""
+        if self._ends is not None:
+            self.process.join(max(0.0, self._ends - time.monotonic()))
+            self.process.kill()
+        self.process.join()
 
 
 def install() -> None:
     """Let uvicorn start such processes; it has no setting for it."""
     supervisor: Any = multiprocess
     supervisor.Process = Worker
+
+
+class _PlainRefusal:
+    """The application; where its start fails for want of a database, one line of the log says so, and no traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer a request, or start and stop."""
+        return self._app(scope, receive, _plain(send) if scope["type"] == "lifespan" else send)
+
+
+def _plain(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        _, refused, reason = message.get("message", "").rpartition(REFUSAL)
+        if refused:
+            await asyncio.sleep(RETRY_SECONDS)
+            message = {**message, "message": f"rookie: {reason.strip()}"}
+        await send(message)
+
+    return sending
+
+
+def create_app() -> ASGIApp:
+    """What each of uvicorn's processes calls."""
+    return _PlainRefusal(create_app_from_environ())

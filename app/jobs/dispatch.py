@@ -40,6 +40,7 @@ class Dispatcher:
         self._environ = trainer_environ(settings, environ)
         self._children: dict[tuple[int, int], subprocess.Popen[bytes]] = {}  # by job and attempt
         self._pulses: dict[int, _Pulse] = {}
+        self._looked = clock()
 
     def tick(self) -> None:
         """Bring processes and jobs together: bury the dead, stop the superfluous, start the waiting."""
@@ -109,6 +110,9 @@ class Dispatcher:
 
     def _judge_silent(self, running: list[Row]) -> None:
         now = self._clock()
+        if now - self._looked > SILENCE_SECONDS / 2:
+            self._pulses.clear()  # we were away ourselves, and the trainers perhaps with us
+        self._looked = now
         for row in running:
             beat = (row.attempt, row.heartbeat)
             pulse = self._pulses.get(row.id)

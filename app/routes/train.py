@@ -106,9 +106,9 @@ async def _followed(
     last_event_id: Annotated[str, Header(description="go on after this event")] = "",
 ) -> AsyncIterator[AsyncIterator[Row | None]]:
     """The events of a job that exists; the place among the followers is given back when the stream ends."""
-    await readers.do(_check_exists, store, job)
     after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
     async with hub.follow(job, after) as events:
+        await readers.do(_check_exists, store, job)  # now that its events have been read: it may be forgotten meanwhile
         yield events
 
 

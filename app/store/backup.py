@@ -12,6 +12,10 @@ import sqlalchemy as sa
 
 from app.store import Store, StoreError, migrations, one_line, schema
 
+_LAST_NUMBER = {
+    "sqlite": sa.text("SELECT seq FROM sqlite_sequence WHERE name = :table"),
+    "postgresql": sa.text("SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:table, :key) AS regclass))"),
+}
 Rows = Generator[tuple[sa.Table, dict[str, Any]], None, None]
 
 
@@ -24,6 +28,7 @@ def back_up(store: Store, target: Path) -> int:
         try:
             with closing(Store(f"sqlite:///{quote(str(unfinished))}")) as copy, closing(_rows(store)) as rows:
                 count = _copy(rows, copy)
+                _continue_numbers(store, copy)
             unfinished.rename(target)
         except BaseException:
             _remove(unfinished)
@@ -80,6 +85,23 @@ def _copy(rows: Rows, copy: Store) -> int:
             sink.execute(table.insert().values(row))
             count += 1
     return count
+
+
+def _continue_numbers(store: Store, copy: Store) -> None:
+    """Let the copy give no number that the database has given before: what had it may be gone, and still be spoken of."""
+    with store.explained(), store.read() as source:
+        numbers = {table.name: _last_number(source, table) for table in schema.NUMBERED}
+    with copy.write() as sink:
+        sink.exec_driver_sql("DELETE FROM sqlite_sequence")
+        for row in numbers.items():
+            sink.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", row)
+
+
+def _last_number(source: sa.Connection, table: sa.Table) -> int:
+    """The last number that the database has given to a row of the table."""
+    (key,) = table.primary_key
+    last = source.scalar(_LAST_NUMBER[source.dialect.name], {"table": table.name, "key": key.name})
+    return last or 0
 
 
 @contextmanager

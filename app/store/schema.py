@@ -87,3 +87,5 @@ checkpoints = Table(
     Column("epoch", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
 )
+
+NUMBERED = (models, activations, jobs, events)  # their rows' numbers are never given twice

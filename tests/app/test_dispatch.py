@@ -95,8 +95,9 @@ def test_a_stop_that_cannot_be_written_ends_the_trainers_all_the_same(
     assert job(store).status == "running"
     seconds = [0.0]
     next_one = Dispatcher(store, settings, os.environ, lambda: seconds[0])
-    next_one.tick()
-    seconds[0] += SILENCE_SECONDS + 1
+    for _ in range(4):
+        next_one.tick()
+        seconds[0] += SILENCE_SECONDS / 3
     tick_twice(next_one)
     assert job(store).attempt == 2
     next_one.stop()
@@ -159,3 +160,15 @@ def test_a_job_without_a_process_is_given_to_another_after_the_silence_and_not_b
     assert (job(store).attempt, job(store).failures) == (2, 1)
     dispatcher.stop()
     assert job(store).status == "queued"
+
+
+def test_a_machine_that_stood_still_costs_no_trainer_its_attempt(store: Store, settings: Settings) -> None:
+    with store.write() as db:
+        assert jobs.claim(db, slots=1)
+    seconds = [100.0]
+    dispatcher = Dispatcher(store, settings, os.environ, lambda: seconds[0])
+    for _ in range(3):
+        dispatcher.tick()
+        seconds[0] += SILENCE_SECONDS + 1  # docker pause
+    assert (job(store).attempt, job(store).failures) == (1, 0)
+    dispatcher.stop()

@@ -13,8 +13,9 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from app.events import HEARTBEAT_SECONDS
+from app.events import HEARTBEAT_SECONDS, EventHub
 from app.settings import Settings
+from app.store import Row, jobs, schema
 from tests.support.service import client_of, eventually, free_port, server, wait_for
 from tests.support.streams import all_of, following, parse
 
@@ -50,6 +51,23 @@ def test_a_job_is_told_from_queued_to_done(live: httpx2.Client) -> None:
     ended = live.get(f"/train/{job}").json()
     assert {name: ended[name] for name in ("status", "version", "promotion", "metrics")} == events[-1].data
     assert [event.data for event in events if event.kind == "epoch"] == live.get(f"/train/{job}/history").json()["epochs"]
+
+
+def test_a_job_that_is_forgotten_just_before_it_is_followed_is_not_found(own_client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = own_client.post("/train", json=SHORT).json()["id"]
+    wait_for(own_client, job, "succeeded")
+    fetch = EventHub._fetch
+
+    def forget_and_fetch(hub: EventHub, known: dict[int, int]) -> dict[int, list[Row]]:
+        with hub._store.write() as db:
+            db.execute(schema.models.update().values(job=None))
+            jobs.submit(db, {}, "never")
+            jobs.prune(db, keep=1)
+        return fetch(hub, known)
+
+    monkeypatch.setattr(EventHub, "_fetch", forget_and_fetch)
+    assert own_client.get(f"/train/{job}/events").status_code == 404
+    assert own_client.app.state.hub._feeds == {}  # type: ignore[attr-defined]
 
 
 def test_an_event_is_told_while_the_job_runs(live: httpx2.Client) -> None:

@@ -4,8 +4,10 @@ import dataclasses
 import os
 import signal
 import socket
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -18,7 +20,6 @@ from tests.support.faults import (
     RECIPE,
     Weights,
     assert_same_weights,
-    freeze,
     is_gone,
     kill,
     reach,
@@ -29,7 +30,7 @@ from tests.support.faults import (
     weights_of,
 )
 from tests.support.pictures import encode, grey
-from tests.support.service import eventually, free_port, is_ready, server, store_of, wait_for
+from tests.support.service import eventually, free_port, server, store_of, wait_for
 from tests.support.streams import Event, following
 
 PNG = encode(grey())
@@ -107,6 +108,10 @@ class HalfSent:
         head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: {len(PNG)}\r\n\r\n"
         self._connection.sendall(head.encode() + PNG[:100])
 
+    def leave(self) -> None:
+        """Never send the rest."""
+        self._connection.close()
+
     def finish(self) -> bytes:
         """Send the rest; the answer."""
         self._connection.sendall(PNG[100:])
@@ -171,46 +176,17 @@ def test_a_trainer_that_goes_on_after_its_job_was_taken_over_writes_nothing(sett
         assert [version["version"] for version in client.get("/models").json()["models"]] == [1]
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_job_goes_on(settings: Settings, tmp_path: Path, undisturbed: Weights) -> None:
-    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (_, client):
-        job = submit(client)
-        pid = trainer_of(settings, job)
-        kill(parent_of(pid))
-        assert eventually(lambda: is_ready(client))
-        ended = wait_for(client, job, "succeeded")
-        assert ended["attempt"] == 1
-        assert_same_weights(weights_of(client, ended["version"]), undisturbed)
-
-
-def test_workers_that_die_before_they_give_a_sign_of_life_are_replaced_at_once(settings: Settings, tmp_path: Path) -> None:
-    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, client):
-        assert eventually(lambda: len(workers_of(process.pid)) == 2)
-        first = workers_of(process.pid)
-        for pid in first:
-            freeze(pid)
-        time.sleep(2)  # they have been asked by now
-        kill(*first)
-        assert eventually(lambda: len({*workers_of(process.pid)} - {*first}) == 2, seconds=20)  # uvicorn alone waits for a minute
-        assert eventually(lambda: is_ready(client))
-
-
-def test_a_supervisor_whose_worker_hangs_hears_that_it_is_to_end(settings: Settings, tmp_path: Path) -> None:
-    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, _):
-        assert eventually(lambda: len(workers_of(process.pid)) == 2)
-        hanging, other = workers_of(process.pid)
-        freeze(hanging)
-        time.sleep(2)
-        process.send_signal(signal.SIGTERM)
-        assert eventually(lambda: is_gone(other), seconds=20)
-        kill(hanging)
-        assert process.wait(30) == 0
-
-
-def workers_of(supervisor: int) -> list[int]:
-    """The serving processes of a supervisor, in no order."""
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return [int(pid) for pid in children if not is_gone(int(pid)) and b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def test_a_second_ctrl_c_ends_the_server_and_leaves_no_trainer_behind(settings: Settings, tmp_path: Path) -> None:
+    with server(settings, tmp_path / "log") as (process, client):
+        job = submit(client, LONG)
+        reach(client, job, 3)
+        trainer = trainer_of(settings, job)
+        request = HalfSent(settings.port)  # for which a stop waits
+        process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        request.leave()
+        assert eventually(lambda: is_gone(trainer), seconds=10)
+    with closing(sqlite3.connect(settings.state_dir / "rookie.db")) as db:
+        assert db.execute("SELECT status FROM jobs").fetchall() == [("queued",)]

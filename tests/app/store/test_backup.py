@@ -46,6 +46,16 @@ def test_a_backup_holds_what_the_database_holds_and_can_take_its_place(store: St
     assert [path.name for path in tmp_path.glob("copy*")] == ["copy.db"]
 
 
+def test_a_database_taken_back_from_a_backup_gives_no_number_again(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    with store.write() as db:
+        models.remove(db, models.add(db, tiny.model(), CONTENT, "uploaded"))
+    back_up(store, tmp_path / "copy.db")
+    with closing(Store(f"sqlite:///{tmp_path / 'copy.db'}")) as copy, copy.write() as db:
+        assert models.add(db, tiny.model(), CONTENT, "uploaded") == 3
+        assert jobs.submit(db, {}, "never") == 2
+
+
 def test_a_backup_is_one_state_while_others_write(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store)
     before = everything(store)

@@ -1,0 +1,69 @@
+"""Several serving processes: they die, stand still, cannot start again, and find no room; the others go on, and a stop is heard."""
+
+import dataclasses
+import signal
+import time
+from pathlib import Path
+
+from app.settings import Settings
+from tests.support.faults import Weights, assert_same_weights, freeze, is_gone, kill, locked, submit, trainer_of, weights_of
+from tests.support.service import eventually, is_ready, server, wait_for
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_job_goes_on(settings: Settings, tmp_path: Path, undisturbed: Weights) -> None:
+    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (_, client):
+        job = submit(client)
+        pid = trainer_of(settings, job)
+        kill(parent_of(pid))
+        assert eventually(lambda: is_ready(client))
+        ended = wait_for(client, job, "succeeded")
+        assert ended["attempt"] == 1
+        assert_same_weights(weights_of(client, ended["version"]), undisturbed)
+
+
+def test_workers_that_die_before_they_give_a_sign_of_life_are_replaced_at_once(settings: Settings, tmp_path: Path) -> None:
+    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, client):
+        assert eventually(lambda: len(workers_of(process.pid)) == 2)
+        first = workers_of(process.pid)
+        for pid in first:
+            freeze(pid)
+        time.sleep(2)  # they have been asked by now
+        kill(*first)
+        assert eventually(lambda: len({*workers_of(process.pid)} - {*first}) == 2, seconds=20)  # uvicorn alone waits for a minute
+        assert eventually(lambda: is_ready(client))
+
+
+def test_a_supervisor_whose_worker_hangs_hears_that_it_is_to_end(settings: Settings, tmp_path: Path) -> None:
+    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, _):
+        assert eventually(lambda: len(workers_of(process.pid)) == 2)
+        hanging, other = workers_of(process.pid)
+        freeze(hanging)
+        time.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: is_gone(other), seconds=20)
+        assert process.wait(60) == 0  # it is killed after 40 s
+        assert is_gone(hanging)
+
+
+def test_a_worker_whose_successor_cannot_reach_the_database_costs_the_others_nothing(settings: Settings, tmp_path: Path) -> None:
+    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, client):
+        assert eventually(lambda: len(workers_of(process.pid)) == 2)
+        first, other = workers_of(process.pid)
+        with locked(settings):
+            kill(first)
+            assert eventually(lambda: "database is locked" in (tmp_path / "log").read_text())
+            assert eventually(lambda: "] died" in (tmp_path / "log").read_text().partition("database is locked")[2])
+            assert client.get("/livez").status_code == 200
+        assert eventually(lambda: len(workers_of(process.pid)) == 2 and is_ready(client))
+        assert other in workers_of(process.pid)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def workers_of(supervisor: int) -> list[int]:
+    """The serving processes of a supervisor, in no order."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(pid) for pid in children if not is_gone(int(pid)) and b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
