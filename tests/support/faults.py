@@ -36,11 +36,14 @@ RECIPE: dict[str, Any] = {
 LONG = {**RECIPE, "epochs": 2000, "hidden": [16, 9]}
 
 
-def hold(settings: Settings, stage: str, attempts: int = 1) -> None:
-    """Let the trainers of the first `attempts` attempts wait in `stage`, each until it is released, or stopped by `stop_in`."""
+def hold(settings: Settings, stage: str, attempts: int = 1, epochs: int = 0) -> None:
+    """Let the trainers of the first `attempts` attempts wait in `stage`, each until it is released, or stopped by `stop_in`.
+
+    In training each does `epochs` epochs before, and waits at the end of the next one.
+    """
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, attempts + 1):
-        _hold_file(settings, stage, attempt).touch()
+        _hold_file(settings, stage, attempt).write_text(str(epochs + 1))
 
 
 def release(settings: Settings, stage: str, attempt: int = 1) -> None:

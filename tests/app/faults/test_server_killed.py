@@ -17,9 +17,9 @@ from app.settings import Settings
 from app.store import jobs
 from tests.support.faults import (
     LONG,
-    RECIPE,
     Weights,
     assert_same_weights,
+    hold,
     is_gone,
     kill,
     reach,
@@ -34,16 +34,6 @@ from tests.support.service import eventually, free_port, server, store_of, wait_
 from tests.support.streams import Event, following
 
 PNG = encode(grey())
-MANY_EPOCHS = {**RECIPE, "epochs": 200, "hidden": [32, 24]}
-
-
-@pytest.fixture(scope="module")
-def undisturbed_long(tmp_path_factory: pytest.TempPathFactory, shipped: Path, tiny_folder: Path) -> Weights:
-    """The weights of a job that is long enough to be broken off more than once."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    settings = Settings(port=free_port(), state_dir=folder, data_dir=tiny_folder, model=shipped)
-    with server(settings, folder / "log") as (_, client):
-        return weights_of(client, wait_for(client, submit(client, MANY_EPOCHS), "succeeded")["version"])
 
 
 @pytest.fixture
@@ -66,28 +56,29 @@ def test_a_trainer_whose_server_is_killed_ends_its_job_by_itself(settings: Setti
 
 
 def test_a_job_that_was_stopped_as_planned_and_then_killed_with_its_server_resumes_and_ends_with_the_same_weights(
-    settings: Settings, tmp_path: Path, undisturbed_long: Weights
+    settings: Settings, tmp_path: Path, undisturbed: Weights
 ) -> None:
+    hold(settings, "training", attempts=2, epochs=2)
     with server(settings, tmp_path / "log") as (process, client):
-        job = submit(client, MANY_EPOCHS)
-        reach(client, job, 5)
+        job = submit(client)
+        reach(client, job, 2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     with store_of(settings) as store, store.read() as db:
         row = jobs.find(db, job)
         assert row is not None
-        assert (row.status, row.failures, row.attempt) == ("queued", 0, 1)
+        assert (row.status, row.failures, row.attempt, row.epoch) == ("queued", 0, 1, 2)
     with server(settings, tmp_path / "log") as (process, client):
-        reach(client, job, row.epoch + 3)
+        reach(client, job, 4)
         kill(process.pid, trainer_of(settings, job, attempt=2))
     with server(settings, tmp_path / "log") as (_, client):
         with following(client, job) as events:
             told = list(events)
         ended = wait_for(client, job, "succeeded")
         assert ended["attempt"] == 3
-        assert_same_weights(weights_of(client, ended["version"]), undisturbed_long)
-        assert epochs_of(told, attempt=3)[0] == epochs_of(told, attempt=2)[0] == row.epoch + 1  # where the checkpoint stands
-        assert [record["epoch"] for record in client.get(f"/train/{job}/history").json()["epochs"]] == list(range(1, 201))
+        assert_same_weights(weights_of(client, ended["version"]), undisturbed)
+        assert epochs_of(told, attempt=3)[0] == epochs_of(told, attempt=2)[0] == 3  # where the checkpoint stands
+        assert [record["epoch"] for record in client.get(f"/train/{job}/history").json()["epochs"]] == list(range(1, 9))
 
 
 def epochs_of(events: list[Event], attempt: int) -> list[int]:
@@ -120,11 +111,12 @@ class HalfSent:
 
 
 def test_a_server_that_is_told_to_end_answers_what_it_has_begun_and_ends_its_streams(
-    settings: Settings, tmp_path: Path, undisturbed_long: Weights
+    settings: Settings, tmp_path: Path, undisturbed: Weights
 ) -> None:
     heard: list[list[Event]] = []
+    hold(settings, "training", epochs=3)
     with server(settings, tmp_path / "log") as (process, client):
-        job = submit(client, MANY_EPOCHS)
+        job = submit(client)
         listeners = [threading.Thread(target=listen, args=(settings.port, job, heard)) for _ in range(5)]
         for listener in listeners:
             listener.start()
@@ -147,7 +139,7 @@ def test_a_server_that_is_told_to_end_answers_what_it_has_begun_and_ends_its_str
     with server(settings, tmp_path / "log") as (_, client):
         ended = wait_for(client, job, "succeeded")
         assert ended["attempt"] == 2
-        assert_same_weights(weights_of(client, ended["version"]), undisturbed_long)
+        assert_same_weights(weights_of(client, ended["version"]), undisturbed)
 
 
 def listen(port: int, job: int, heard: list[list[Event]]) -> None:

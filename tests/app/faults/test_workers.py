@@ -47,8 +47,9 @@ def test_a_supervisor_whose_worker_hangs_hears_that_it_is_to_end(settings: Setti
 
 def test_a_worker_whose_successor_cannot_reach_the_database_costs_the_others_nothing(settings: Settings, tmp_path: Path) -> None:
     with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, client):
-        assert eventually(lambda: len(workers_of(process.pid)) == 2)
+        assert eventually(lambda: (tmp_path / "log").read_text().count("Application startup complete") == 2)
         first, other = workers_of(process.pid)
+        time.sleep(2)  # the supervisor has heard by now that they serve
         with locked(settings):
             kill(first)
             assert eventually(lambda: "database is locked" in (tmp_path / "log").read_text())

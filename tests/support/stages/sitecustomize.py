@@ -1,8 +1,10 @@
 """Loaded by every Python process whose PYTHONPATH has this folder: a trainer waits in the stage in which a test holds it.
 
-`hold`, in tests/support/faults.py, makes a file for a stage and an attempt; the trainer waits for as long as that is there.
+`hold`, in tests/support/faults.py, makes a file for a stage and an attempt; the trainer waits for as long as that is there. The file says
+at which call of the stage's function: the calls before go through.
 """
 
+import itertools
 import os
 import sys
 import time
@@ -18,13 +20,22 @@ def _wait_in(stage: str, attempt: str, module: ModuleType, name: str) -> None:
     """Let `module.name`, which the trainer calls in `stage`, wait until nobody holds it there."""
     function: Callable[..., Any] = getattr(module, name)
     file = Path(os.environ["ROOKIE_STATE_DIR"], f"{stage} {attempt}")
+    calls = itertools.count(1)
 
     def wait_and_call(*args: Any, **options: Any) -> Any:
-        while file.exists():
+        call = next(calls)
+        while _is_held(file, call):
             time.sleep(0.002)
         return function(*args, **options)
 
     setattr(module, name, wait_and_call)
+
+
+def _is_held(file: Path, call: int) -> bool:
+    try:
+        return call >= int(file.read_text())
+    except FileNotFoundError:
+        return False
 
 
 if "app.jobs.trainer" in sys.orig_argv:
@@ -33,7 +44,7 @@ if "app.jobs.trainer" in sys.orig_argv:
 
     for _stage, _module, _name in (
         ("loading data", data, "load_training"),
-        ("training", checkpoint, "to_bytes"),  # after an epoch
+        ("training", checkpoint, "to_bytes"),  # after each epoch, before it is on record
         ("evaluating", data, "load_test"),
         ("publishing", artifact, "to_bytes"),
     ):
