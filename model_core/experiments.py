@@ -2,8 +2,6 @@
 
 import os
 import tempfile
-from concurrent.futures import Executor, ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +10,7 @@ import typer
 from model_core import artifact, card, console, data, records, reproduction, search
 from model_core import grid as grids
 from model_core.errors import RookieError
+from model_core.workers import pool, stoppable
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -39,21 +38,25 @@ def run_search(
     workers: Annotated[int, typer.Option(min=1, help="runs at the same time, each in a process with one thread")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="seed of every run")] = 0,
 ) -> None:
-    """Train every recipe of a grid and rank them by validation accuracy: OUT/ranking.md."""
+    """Train every recipe of a grid and rank them by validation accuracy: OUT/ranking.md.
+
+    Ctrl-C ends it at once; the same command goes on with the runs that have no result yet.
+    """
     recipes = grids.expand(grids.load(grid), epochs, seed)
     results = search.open_folder(out, recipes)
     done = {search.run_name(result.recipe) for result in results}
     waiting = [recipe for recipe in recipes if search.run_name(recipe) not in done]
     # One thread a run: two such runs side by side get more done than one with two threads. Workers inherit it before NumPy loads.
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-
-    def make_executor() -> Executor:
-        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-
-    with tempfile.TemporaryDirectory(dir=out) as shared:
-        search.share(data.load_training(data.data_dir(os.environ)), Path(shared))
-        for result in console.follow_search(search.search(waiting, Path(shared), out, make_executor), results, len(recipes)):
-            results.append(result)
+    try:
+        with stoppable(), tempfile.TemporaryDirectory(dir=out) as shared:
+            search.share(data.load_training(data.data_dir(os.environ)), Path(shared))
+            found = search.search(waiting, Path(shared), out, lambda: pool(workers))
+            for result in console.follow_search(found, results, len(recipes)):
+                results.append(result)
+    except SystemExit:
+        console.err.print(f"Interrupted: {len(results)} of {len(recipes)} runs are done. The same command goes on with the others.")
+        raise
     artifact.write_atomically(out / "ranking.md", search.to_markdown(results).encode())
     best = search.ranked(results)[0]
     console.out.print(f"{out / 'ranking.md'}: best of {len(results)} has validation accuracy {best.validation_accuracy:.2%}")

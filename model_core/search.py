@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,9 @@ def _read_result(path: Path) -> Result | None:
     return result if run_name(result.recipe) == path.stem else None
 
 
-def search(recipes: Sequence[Recipe], data_folder: Path, out: Path, make_executor: Callable[[], Executor]) -> Iterator[Result]:
+def search(
+    recipes: Sequence[Recipe], data_folder: Path, out: Path, make_executor: Callable[[], AbstractContextManager[Executor]]
+) -> Iterator[Result]:
     """Train each recipe and yield results as they are recorded in `out`. `data_folder` is one that `share` wrote.
 
     A worker that dies (out of memory, killed) takes its executor with it: a new one takes up the runs that have no result yet.
