@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from model_core.artifact import Model
+from model_core.artifact import Model, write_atomically
 from model_core.data import CLASSES
 from model_core.network import PIXELS
 
@@ -46,6 +46,5 @@ def to_onnx(model: Model) -> onnx.ModelProto:
 
 
 def write_onnx(model: Model, path: Path) -> None:
-    """Write the model's ONNX file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save_model(to_onnx(model), path)
+    """Write the model's ONNX file; an earlier one is replaced by a whole one or stays."""
+    write_atomically(path, to_onnx(model).SerializeToString())

@@ -3,6 +3,7 @@
 Weight pictures are those of `visualize`, pixel for pixel: the service shows the same.
 """
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,17 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from model_core import explain, layers, visualize
-from model_core.artifact import Model
+from model_core.artifact import Model, write_atomically
 from model_core.card import Evaluation, evaluate
 from model_core.data import CLASSES, LabelledImages
 from model_core.metrics import CALIBRATION_BINS, calibration_bins
 
 PAPER_PICTURES = {"figure-5-w1": "w1", "figure-6a-w1-pca": "w1-pca", "figure-6b-w3": "w3", "figure-6c-combined": "combined"}
 MISTAKES = 20
-_UNDATED: dict[str, Any] = {"metadata": {"Date": None}}  # the same report twice is the same files twice
 
 
 def write_report(model: Model, folder: Path, test: LabelledImages | None) -> list[Path]:
     """Write every figure into `folder`; those that show test images only where `test` is given. The files written."""
-    folder.mkdir(parents=True, exist_ok=True)
     mpl.rcParams.update(
         {"svg.hashsalt": "rookie", "savefig.dpi": 150, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     )
@@ -42,10 +41,17 @@ def write_report(model: Model, folder: Path, test: LabelledImages | None) -> lis
     for name, draw in figures.items():
         figure = draw()
         for suffix in ("png", "svg"):
-            path = folder / f"{name}.{suffix}"
-            figure.savefig(path, **(_UNDATED if suffix == "svg" else {}))
-            written.append(path)
+            written.append(folder / f"{name}.{suffix}")
+            _save(figure, written[-1])
     return written
+
+
+def _save(figure: Figure, path: Path, **options: Any) -> None:
+    """Draw into memory first: an earlier file is replaced by a whole one or stays."""
+    content = io.BytesIO()
+    metadata = {"Date": None} if path.suffix == ".svg" else None  # the same report twice is the same files twice
+    figure.savefig(content, format=path.suffix[1:], metadata=metadata, **options)
+    write_atomically(path, content.getvalue())
 
 
 def _write_pictures(model: Model, folder: Path) -> Iterator[Path]:
@@ -53,12 +59,14 @@ def _write_pictures(model: Model, folder: Path) -> Iterator[Path]:
     for name, kind in PAPER_PICTURES.items():
         picture = visualize.PICTURES[kind](model.parameters, "tile")
         grey = np.repeat(picture[..., None], 3, axis=2)
-        imsave(folder / f"{name}.png", grey)
+        content = io.BytesIO()
+        imsave(content, grey)
+        write_atomically(folder / f"{name}.png", content.getvalue())
         yield folder / f"{name}.png"
         height, width = picture.shape
         figure = Figure(figsize=(width / 100, height / 100))
         figure.figimage(picture, cmap="gray", vmin=0, vmax=255)
-        figure.savefig(folder / f"{name}.svg", dpi=100, **_UNDATED)
+        _save(figure, folder / f"{name}.svg", dpi=100)
         yield folder / f"{name}.svg"
 
 

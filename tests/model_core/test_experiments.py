@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model_core import artifact, grid, search
-from tests.support import tiny
+from tests.support import disk, tiny
 from tests.support.commands import Run, refusal
 
 CARD = tiny.model().card
@@ -120,3 +120,19 @@ def test_a_result_of_a_search_that_cannot_be_used_is_waited_for_again(tmp_path: 
     assert len(search.open_folder(tmp_path, [recipe])) == 1
     path.write_text(change if isinstance(change, str) else json.dumps({**good, **change} if isinstance(change, dict) else change))
     assert search.open_folder(tmp_path, [recipe]) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["recard model.npz", "record model.npz --out run.json", "reproduction records --out page.md", "report model.npz --out figures"],
+    ids=lambda command: command.split()[0],
+)
+def test_a_full_disk_leaves_what_an_earlier_command_wrote(run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.chdir(weights.parent)
+    Path("records").mkdir()
+    Path("records/one.json").write_text(json.dumps(RECORD))
+    assert run(*command.split()).code == 0
+    before = {path: path.read_bytes() for path in Path().rglob("*.*")}
+    with disk.full():
+        assert "a file that was there before is as it was" in refusal(run(*command.split()))
+    assert {path: path.read_bytes() for path in Path().rglob("*.*")} == before

@@ -10,7 +10,7 @@ import pytest
 
 import model_core
 from model_core.data import CLASSES
-from tests.support import tiny
+from tests.support import disk, tiny
 from tests.support.parts import absent
 
 pytestmark = pytest.mark.onnx
@@ -51,3 +51,15 @@ def test_the_command_line_writes_the_file(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert str(target) in done.stdout.replace("\n", "")
     assert target.stat().st_size > 2_000_000
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    from model_core import export
+
+    target = tmp_path / "model.onnx"
+    export.write_onnx(tiny.model(), target)
+    before = target.read_bytes()
+    with disk.full(), pytest.raises(OSError, match="too large"):
+        export.write_onnx(tiny.model(), target)
+    assert target.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [target]
