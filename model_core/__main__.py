@@ -15,7 +15,7 @@ import typer
 
 import model_core
 from model_core import artifact, card, checkpoint, console, data, download, experiments, training
-from model_core.errors import ArtifactMissingError, DivergenceError, RecipeError, RookieError
+from model_core.errors import ArtifactError, ArtifactMissingError, DivergenceError, RecipeError, RookieError
 from model_core.recipe import FIELDS, PRESETS, Recipe
 from model_core.training import State
 
@@ -73,6 +73,8 @@ def train(
     if resume:
         run, state = checkpoint.from_bytes(_existing_checkpoint(checkpoint_path), str(checkpoint_path))
         _refuse_other_recipe(run, {"name": recipe, **given} if recipe else given)
+    elif checkpoint_path.is_file():
+        raise ArtifactError(f"{checkpoint_path} is of a run that did not end; go on with it (--resume), delete it, or choose another --out")
     else:
         run = Recipe.preset(recipe or "quick", **given).seeded(secrets.randbits(32))
         state = State.fresh(run)
@@ -84,9 +86,8 @@ def train(
     if state.epoch:
         _write(run, state, folder, out)
     if isinstance(ended_by, KeyboardInterrupt):
-        if state.epoch:
-            way_on = f" Go on with: python -m model_core train --out {out} --resume" if checkpoint_path.exists() else ""
-            console.err.print(f"Interrupted after epoch {state.epoch}.{way_on}")
+        way_on = f" Go on with: python -m model_core train --out {out} --resume" if checkpoint_path.exists() else ""
+        console.err.print(f"Interrupted after epoch {state.epoch}.{way_on}")
         sys.exit(INTERRUPTED)
     checkpoint_path.unlink(missing_ok=True)
     if ended_by:
@@ -106,9 +107,10 @@ def _run(
                 _write_checkpoint(checkpoint_path, snapshot)
                 saved_at = time.monotonic()
     except (KeyboardInterrupt, DivergenceError) as early:
-        if isinstance(early, KeyboardInterrupt):
+        state = checkpoint.from_bytes(snapshot, str(checkpoint_path))[1]  # `state` itself may be within an epoch
+        if isinstance(early, KeyboardInterrupt) and state.epoch:
             _write_checkpoint(checkpoint_path, snapshot)
-        return checkpoint.from_bytes(snapshot, str(checkpoint_path))[1], early  # `state` itself may be within an epoch
+        return state, early
     return state, None
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,27 @@ def test_resume_with_another_recipe_is_refused_and_the_checkpoint_kept(run: Run,
 def test_resume_from_a_damaged_checkpoint_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "model.npz.checkpoint").write_bytes(b"damaged")
     assert "damaged checkpoint" in refusal(run("train", "--out", tmp_path / "model.npz", "--resume"))
+
+
+def test_a_new_run_leaves_the_checkpoint_of_another_one_alone(run: Run, tmp_path: Path) -> None:
+    kept = checkpoint_after(2, tmp_path / "model.npz")
+    before = kept.read_bytes()
+    line = refusal(run("train", "--out", tmp_path / "model.npz", *options(RECIPE)))
+    assert all(words in line for words in (f"{kept} is of a run that did not end", "--resume", "delete it", "another --out"))
+    assert list(tmp_path.iterdir()) == [kept]
+    assert kept.read_bytes() == before
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> Iterator[training.Epoch]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(training, "train", interrupted)
+    outcome = run("train", "--out", tmp_path / "model.npz", *options(RECIPE))
+    assert (outcome.code, outcome.out) == (130, "")
+    assert outcome.err.endswith("Interrupted after epoch 0.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 # Checkpoints after every epoch instead of every 30 s, so that one can be waited for; shells start background jobs deaf to Ctrl-C.
