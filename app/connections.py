@@ -115,6 +115,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Judge a head's length, too: the parser does not."""
         self._head_bytes += len(data)
+        self._framing.begin_read()
         super().data_received(data)
         if self._stage != "body" and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(HeadTooLargeError(f"the request's head has more than {HEAD_BYTES} bytes"))
@@ -123,7 +124,7 @@ class Connection(HttpToolsProtocol):
         """A head begins."""
         super().on_message_begin()
         self._enter("head")
-        self._framing = Framing()
+        self._framing.begin_request()
         if self._crowded:
             limits.note_crowded(self.scope)
 

@@ -7,12 +7,21 @@ MOST_SMALL_CHUNKS = 1024
 CHUNK_BYTES = 256  # chunks that hold this much on average may be as many as the body needs
 MOST_ADDRESS_BYTES = 2048
 MOST_PARAMETERS = 100  # in an address
+MOST_PIECES = 2048  # headers and chunks of the requests that are read at once; 100 of them may have 20 each
 
 
 class Framing:
-    """Counts the pieces of one request. Each method says what to answer where there are too many."""
+    """Counts the pieces of a connection's requests. Each method says what to answer where there are too many."""
 
     def __init__(self) -> None:
+        self._pieces = self._headers = self._chunks = self._body_bytes = 0
+
+    def begin_read(self) -> None:
+        """Some bytes came, of one request or of many: the event loop does nothing else until they are read."""
+        self._pieces = 0
+
+    def begin_request(self) -> None:
+        """The next request begins."""
         self._headers = self._chunks = self._body_bytes = 0
 
     def address(self, url: bytes) -> Problem | None:
@@ -24,15 +33,24 @@ class Framing:
     def header(self) -> Problem | None:
         """One more line of the head, or of what may follow a body in chunks."""
         self._headers += 1
-        return HeadTooLargeError(f"the request has more than {MOST_HEADERS} headers") if self._headers > MOST_HEADERS else None
+        if self._headers > MOST_HEADERS:
+            return HeadTooLargeError(f"the request has more than {MOST_HEADERS} headers")
+        return self._piece()
 
     def chunk(self) -> Problem | None:
         """One more chunk begins."""
         self._chunks += 1
-        if self._chunks <= MOST_SMALL_CHUNKS + self._body_bytes // CHUNK_BYTES:
-            return None
-        return BadRequestError(f"the body comes in more than {MOST_SMALL_CHUNKS} chunks of less than {CHUNK_BYTES} bytes; send larger ones")
+        if self._chunks > MOST_SMALL_CHUNKS + self._body_bytes // CHUNK_BYTES:
+            too_many = f"the body comes in more than {MOST_SMALL_CHUNKS} chunks of less than {CHUNK_BYTES} bytes; send larger ones"
+            return BadRequestError(too_many)
+        return self._piece()
 
     def body(self, count: int) -> None:
         """So many bytes of the body."""
         self._body_bytes += count
+
+    def _piece(self) -> Problem | None:
+        self._pieces += 1
+        if self._pieces <= MOST_PIECES:
+            return None
+        return BadRequestError(f"requests of more than {MOST_PIECES} headers and chunks came at once; wait for some of the answers first")

@@ -170,6 +170,16 @@ def test_a_body_that_comes_in_too_many_pieces_is_refused_with_the_limit(
     assert named in answer.decode()
 
 
+@pytest.mark.parametrize("pieces", [b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n", b"0\r\n" + b"a:\r\n" * 90 + b"\r\n"], ids=["chunks", "trailers"])
+def test_requests_sent_at_once_may_not_come_in_too_many_pieces_together(service: tuple[int, httpx2.Client], pieces: bytes) -> None:
+    request = POST + b"Transfer-Encoding: chunked\r\n\r\n" + pieces
+    with connect(service[0]) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request * 200)
+        answer = everything(connection)
+    assert b"requests of more than 2048 headers and chunks came at once" in answer
+
+
 def test_an_address_of_thousands_of_parameters_is_refused(service: tuple[int, httpx2.Client]) -> None:
     answer = service[1].get("/samples?" + "&".join(["a"] * 500))
     assert (answer.status_code, answer.json()["detail"]) == (400, "the address has more than 100 parameters")
