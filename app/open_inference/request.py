@@ -16,6 +16,7 @@ from model_core.network import PIXELS
 T = TypeVar("T")
 
 MOST_ID = 1000  # characters: the answer repeats it
+MOST_SIZES = 32  # of a shape
 SLICE = 2**16  # numbers that are converted in one go, during which no other thread runs
 DATATYPES: dict[str, np.dtype[Any]] = {
     **{f"UINT{8 * size}": np.dtype(f"<u{size}") for size in (1, 2, 4, 8)},
@@ -106,7 +107,9 @@ def _pixels(tensor: dict[str, Any], binary: memoryview, most_rows: int) -> Pixel
 
 def _shape(sizes: list[Any]) -> tuple[int, ...]:
     """A shape whose rows hold 784 values."""
-    if not all(type(size) is int and 0 < size < 2**31 for size in sizes) or len(sizes) > 32:
+    if len(sizes) > MOST_SIZES:
+        raise InferenceError(f"input '{INPUT}' has a shape of {len(sizes)} sizes; [N,1,28,28] has four, and {MOST_SIZES} are read")
+    if not all(type(size) is int and 0 < size < 2**31 for size in sizes):
         raise InferenceError(f"input '{INPUT}' has shape {str(sizes)[:100]}; sizes are whole numbers from 1")
     if math.prod(sizes[1:]) != PIXELS:
         raise InferenceError(f"input '{INPUT}' has shape {sizes}; each row must hold 784 values, as in [N,1,28,28] or [N,784]")

@@ -200,6 +200,7 @@ BAD: dict[str, tuple[Any, dict[str, str], int, str]] = {
     "no shape": (document(shape=None), {}, 400, "no 'shape'"),
     "an empty shape": (document(shape=[]), {}, 400, "784"),
     "no rows": (document(shape=[0, 784]), {}, 400, "shape"),
+    "sizes without end": (document(shape=[1] * 20_000), {}, 400, "a shape of 20000 sizes"),
     "a negative size": (document(shape=[-1, 784]), {}, 400, "shape"),
     "two negative sizes": (document(shape=[1, -28, -28]), {}, 400, "shape"),
     "a huge size": (document(shape=[10**30, 784]), {}, 400, "shape"),
