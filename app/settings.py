@@ -61,7 +61,9 @@ class Settings:
         10, parse.whole(1, 100_000), "newest model versions to keep, besides the current one and its last predecessors"
     )
     keep_jobs: int = _setting(
-        1000, parse.whole(1, 10_000_000), "newest training jobs to keep, besides those that have not ended and those of kept versions"
+        1000,
+        parse.whole(1, 10_000_000),
+        "newest training jobs to keep, besides those that had not ended a minute ago or have a kept version",
     )
     training_threads: int = _setting(1, parse.whole(1, 64), "threads that one training job computes with")
     # Limits; docs/operations.md has the reason of each.

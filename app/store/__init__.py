@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Semaphore
 from typing import Any
@@ -117,7 +117,7 @@ def _explained(shown_url: str) -> Iterator[None]:
         yield
     except SchemaError as error:
         raise StoreError(f"the database {shown_url} {error}") from error
-    except (sa.exc.SQLAlchemyError, ValueError, OverflowError) as error:  # the last two: what a driver says of a value in the address
+    except (sa.exc.SQLAlchemyError, ValueError) as error:  # ValueError: a NUL in the address
         reason = one_line(error)
         raise StoreError(
             f"the database {shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"
@@ -129,9 +129,9 @@ def one_line(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", error)).split())
 
 
-def now() -> str:
-    """The time as the database and the API write it: RFC 3339, UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def now(ago: float = 0.0) -> str:
+    """The time `ago` seconds before now, as the database and the API write it: RFC 3339, UTC, to the millisecond."""
+    return (datetime.now(UTC) - timedelta(seconds=ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _parsed(url: str) -> sa.URL:
@@ -143,6 +143,8 @@ def _parsed(url: str) -> sa.URL:
         raise refusal from None
     if "@" in (parsed.host or ""):
         raise refusal
+    if parsed.get_backend_name() == "sqlite" and parsed.query:
+        raise StoreError("ROOKIE_DATABASE_URL can have no options for SQLite: only the path of a file, sqlite:////var/lib/rookie.db")
     return parsed
 
 

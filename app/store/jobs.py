@@ -10,6 +10,7 @@ from app.store.schema import events as events_table
 
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 UNFINISHED = ("queued", "running")
+TOLD_SECONDS = 60  # how long an ended job stays at least: whoever follows it, or asks now and then, shall hear of its end
 
 
 def submit(db: sa.Connection, recipe: dict[str, Any], promote: str, key: str | None = None, digest: str | None = None) -> int:
@@ -21,10 +22,14 @@ def submit(db: sa.Connection, recipe: dict[str, Any], promote: str, key: str | N
 
 
 def prune(db: sa.Connection, keep: int) -> None:
-    """Forget ended jobs before the newest `keep`, but for those whose models are kept; a hundred at a time, so that nobody waits long."""
+    """Forget jobs before the newest `keep` that ended a minute ago or earlier, but for those whose models are kept.
+
+    A hundred at a time, so that nobody waits long.
+    """
     newest = db.scalar(sa.select(sa.func.max(jobs.c.id))) or 0
     with_models = sa.select(models.c.job).where(models.c.job.is_not(None))
-    old = sa.select(jobs.c.id).where(jobs.c.id <= newest - keep, jobs.c.status.not_in(UNFINISHED), jobs.c.id.not_in(with_models))
+    told = jobs.c.finished < now(ago=TOLD_SECONDS)
+    old = sa.select(jobs.c.id).where(jobs.c.id <= newest - keep, told, jobs.c.id.not_in(with_models))
     gone = list(db.scalars(old.order_by(jobs.c.id).limit(100)))
     for table in (events_table, epochs, checkpoints):
         db.execute(table.delete().where(table.c.job.in_(gone)))

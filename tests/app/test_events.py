@@ -65,6 +65,7 @@ def test_a_job_that_is_forgotten_just_before_it_is_followed_is_not_found(own_cli
             jobs.prune(db, keep=1)
         return fetch(hub, known)
 
+    monkeypatch.setattr(jobs, "TOLD_SECONDS", -1)
     monkeypatch.setattr(EventHub, "_fetch", forget_and_fetch)
     assert own_client.get(f"/train/{job}/events").status_code == 404
     assert own_client.app.state.hub._feeds == {}  # type: ignore[attr-defined]

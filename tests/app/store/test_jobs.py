@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.errors import document
-from app.store import attempts, jobs, models, schema
+from app.store import attempts, events, jobs, models, schema
 from model_core import artifact
 from tests.support import tiny
 
@@ -197,7 +197,10 @@ def test_a_job_that_there_is_not_is_nothing(db: sa.Connection) -> None:
     assert jobs.history(db, 1) == []
 
 
-def test_old_jobs_are_forgotten_with_all_that_they_left_but_for_unfinished_ones_and_those_of_kept_models(db: sa.Connection) -> None:
+def test_old_jobs_are_forgotten_with_all_that_they_left_but_for_unfinished_ones_and_those_of_kept_models(
+    db: sa.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "TOLD_SECONDS", -1)
     modelled, failed, waiting = submit(db), submit(db), submit(db)
     for _ in (modelled, failed):
         attempts.record_epoch(db, *claim(db), record(1))
@@ -211,3 +214,10 @@ def test_old_jobs_are_forgotten_with_all_that_they_left_but_for_unfinished_ones_
         assert failed not in set(db.scalars(sa.select(table.c.job)))
         assert modelled in set(db.scalars(sa.select(table.c.job)))
     assert submit(db) == newer[-1] + 1
+
+
+def test_a_job_that_has_just_ended_is_not_forgotten_before_its_followers_hear_of_it(db: sa.Connection) -> None:
+    ended, _ = submit(db), submit(db)
+    jobs.cancel(db, ended)
+    jobs.prune(db, keep=1)
+    assert [event.kind for event in events.after(db, ended, 0)][-1] == "done"
