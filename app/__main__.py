@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import resource
 import signal
 import socket
 import sys
@@ -16,7 +17,7 @@ import uvicorn  # noqa: E402
 from uvicorn.config import STARTUP_FAILURE  # noqa: E402
 
 from app import logs, metric_files, workers  # noqa: E402
-from app.connections import Connection, Patience  # noqa: E402
+from app.connections import SPARE_CONNECTIONS, Connection, Patience  # noqa: E402
 from app.main import open_store  # noqa: E402
 from app.settings import Settings, SettingsError  # noqa: E402
 from app.store import StoreError  # noqa: E402
@@ -26,6 +27,8 @@ from model_core.errors import RookieError  # noqa: E402
 GRACEFUL_SECONDS = 8
 # A worker that decodes the largest photographs on a busy machine may be late with its sign of life; it is no dead one.
 HEALTH_SECONDS = 60
+BACKLOG = 2048  # connections that come at once, and lie open until they are counted
+OTHER_FILES = 256  # that a serving process has open besides connections: a database connection for each thread, and what it reads
 
 
 def main() -> None:
@@ -33,6 +36,7 @@ def main() -> None:
     try:
         settings = Settings.from_environ(os.environ)
         _check_port(settings)
+        _allow_open_files(settings.connections)
         open_store(settings).close()
     except (SettingsError, StoreError, RookieError) as error:
         sys.exit(f"rookie: {error}")
@@ -51,6 +55,7 @@ def _serve(settings: Settings) -> None:
         port=settings.port,
         http=partial(Connection, patience=Patience.of(settings)),  # type: ignore[arg-type] # whatever makes a protocol will do
         workers=settings.workers,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         timeout_worker_healthcheck=HEALTH_SECONDS,
         server_header=False,
@@ -80,6 +85,21 @@ def _check_port(settings: Settings) -> None:
             ) from error
         except TypeError as error:  # a name that IDNA cannot encode
             raise SettingsError(f"cannot listen on {settings.host} ({error}); set ROOKIE_HOST to an address of this machine") from error
+
+
+def _allow_open_files(connections: int) -> None:
+    """Let this process, and those that it starts, open as many files as connections and all else need: the usual limit can be lower."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
+    due = connections + SPARE_CONNECTIONS + OTHER_FILES
+    if most < due:
+        raise SettingsError(
+            f"ROOKIE_CONNECTIONS is {connections}, for which the process needs {due} open files, and it may have {most}; "
+            "raise that limit (ulimit -n), or lower ROOKIE_CONNECTIONS"
+        )
+    wanted = min(due + BACKLOG, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import resource
 import signal
 import socket
 import sqlite3
@@ -218,7 +219,8 @@ def test_what_stops_the_start_is_said_in_one_line(
 ) -> None:
     spoiled(tmp_path, "damaged")
     monkeypatch.setenv("ROOKIE_PUBLISHED_ON_LOOPBACK", "1" if "invalid" in value else "0")
-    for each, text in {**environ_of(settings), name: value.format(folder=tmp_path, port=taken_port)}.items():
+    environ = {**environ_of(settings), "ROOKIE_PORT": str(free_port()), name: value.format(folder=tmp_path, port=taken_port)}
+    for each, text in environ.items():
         monkeypatch.setenv(each, text)
     monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it starts"))
     with pytest.raises(SystemExit) as end:
@@ -226,6 +228,40 @@ def test_what_stops_the_start_is_said_in_one_line(
     assert str(end.value.code).startswith("rookie: ")
     assert "\n" not in str(end.value.code)
     assert words in str(end.value.code)
+
+
+@pytest.fixture
+def few_open_files() -> Iterator[int]:
+    """The lower limit of open files, which a process may raise, as low as on some systems; it is the higher one."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, usual[1]))
+    yield usual[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+
+
+def start(settings: Settings, monkeypatch: pytest.MonkeyPatch, serve: Callable[[Settings], None]) -> None:
+    """The start, up to where it would `serve`."""
+    for name, text in {**environ_of(settings), "ROOKIE_PORT": str(free_port())}.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("app.__main__._serve", serve)
+    main()
+
+
+def test_the_start_raises_the_limit_of_open_files_to_what_the_connections_need(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, few_open_files: int
+) -> None:
+    seen: list[tuple[int, int]] = []
+    start(settings, monkeypatch, lambda _: seen.append(resource.getrlimit(resource.RLIMIT_NOFILE)))
+    ((soft, hard),) = seen
+    assert soft >= min(settings.connections + 2048, hard)
+    assert hard == few_open_files
+
+
+def test_a_start_that_may_not_open_enough_files_is_refused_with_both_numbers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
+    with pytest.raises(SystemExit, match=r"ROOKIE_CONNECTIONS is 512.* 832 open files, and it may have 256; .*ulimit -n"):
+        start(settings, monkeypatch, lambda _: pytest.fail("it starts"))
 
 
 def test_a_start_that_fails_ends_with_code_1_and_that_line(settings: Settings, tmp_path: Path) -> None:
