@@ -24,8 +24,8 @@ def main(arguments: list[str] | None = None) -> None:
         command: Callable[[Client, argparse.Namespace], int] = options.command
         code = command(Client(options.server, options.token), options)
     except (ClientError, OSError) as error:
-        sys.exit(f"rookie: {error}")
-    except (LookupError, TypeError, ValueError) as error:
+        sys.exit(_printable(f"rookie: {error}"))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         sys.exit(f"rookie: what answers at {options.server} is no Rookie service of this version ({type(error).__name__}: {error})")
     except KeyboardInterrupt:
         sys.exit(130)
@@ -120,7 +120,12 @@ def _progress(epoch: dict[str, Any], epochs: int) -> None:
 
 
 def _say(text: str) -> None:
-    print(text)  # noqa: T201
+    print(_printable(text))  # noqa: T201
+
+
+def _printable(text: str) -> str:
+    """The text with its control characters written out: what a service or a file's name holds does not command the terminal."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 if __name__ == "__main__":

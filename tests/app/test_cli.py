@@ -145,10 +145,12 @@ def test_another_program_at_the_address_is_told_from_a_service(name: str) -> Non
             next(Client(place).follow(1))
 
 
+BEYOND = b'{"models": [{"current": true, "validation_accuracy": 1' + b"0" * 400 + b"}]}"
 NEARLY: dict[str, tuple[str, bytes, list[str]]] = {
     "answers without anything": ("application/json", b'{"predictions": [{}]}', ["predict", str(PICTURES[0])]),
     "too many answers": ("application/json", b'{"predictions": [{"detail": "x"}, {"detail": "x"}]}', ["predict", str(PICTURES[0])]),
     "versions that are none": ("application/json", b'{"models": [3]}', ["models"]),
+    "a score beyond all numbers": ("application/json", BEYOND, ["models"]),
     "a job that is none": ("application/json", b'{"recipe": 3}', ["train"]),
 }
 
@@ -158,6 +160,13 @@ def test_a_service_that_answers_other_things_than_ours_is_told_in_one_line(name:
     kind, content, words = NEARLY[name]
     with answering(kind, content) as place:
         assert str(run(place, *words)).startswith(f"rookie: what answers at {place} is no Rookie service of this version (")
+
+
+def test_what_a_service_says_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    job = {"id": 1, "epochs": 5, "recipe": {"name": "\x1b[2Jquick", "seed": "\x07"}}
+    with answering("application/json", json.dumps(job).encode()) as place:
+        run(place, "train")
+    assert capsys.readouterr().out == r"job 1: 5 epochs of \x1b[2Jquick, seed \x07" + "\n"
 
 
 def test_a_stream_of_something_else_is_told_and_one_that_breaks_off_is_asked_for_again(
