@@ -1,8 +1,6 @@
 """The database where the parts of the service meet: SQLAlchemy Core over SQLite or PostgreSQL."""
 
 import json
-import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from app.store import migrations
+from app.store import migrations, sqlite
 from app.store.migrations import SchemaError
 
 Row = sa.Row[*tuple[Any, ...]]
@@ -53,7 +51,7 @@ class Store:
         try:
             parsed = _parsed(url)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
-            self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
+            self.engine = sqlite.engine(parsed, BUSY_SECONDS, _OPTIONS) if self.is_sqlite else _postgres_engine(parsed)
         except (sa.exc.ArgumentError, ImportError, TypeError, ValueError) as error:  # TypeError: sqlite:// without a file
             raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({one_line(error)})") from error
         self._changes = Semaphore(MOST_CHANGES)
@@ -166,14 +164,6 @@ def _from_json(text: str) -> Any:
 _OPTIONS: dict[str, Any] = {"hide_parameters": True, "json_deserializer": _from_json}
 
 
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    # As many connections as there are threads: one that waits for the lock keeps none from reading.
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1, **_OPTIONS)
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
 def _postgres_engine(url: sa.URL) -> sa.Engine:
     ours = {name: value for name, value in _POSTGRES.items() if name not in url.query}
     engine = sa.create_engine(
@@ -189,30 +179,3 @@ def _prepare_postgres(connection: Any, _record: Any) -> None:
         for limit in ("lock_timeout", "idle_in_transaction_session_timeout"):
             cursor.execute(f"SET {limit} = '{BUSY_SECONDS}s'")
     connection.commit()
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # pysqlite would open transactions by itself, and too late for reads; with None it leaves BEGIN to us.
-    connection.isolation_level = None
-    _use_write_ahead_log(connection)
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    # SQLite itself waits for every lock but this one: of two that turn a new file to its write-ahead log together, one is refused at once.
-    given_up = time.monotonic() + BUSY_SECONDS / 2
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > given_up:
-                raise
-        time.sleep(0.01)
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A transaction that is going to write takes the lock at once: it waits there, instead of failing half-way.
-    writing = connection.get_execution_options().get("rookie_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -120,6 +120,37 @@ def test_a_damaged_database_file_is_503_for_who_needs_it_and_predictions_go_on(s
     assert line.startswith("rookie: the database ")
 
 
+def test_a_database_file_that_is_removed_or_replaced_is_503_until_the_next_start_and_predictions_go_on(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(settings, port=free_port())
+    hold(settings, "training")
+    path, copy = settings.state_dir / "rookie.db", tmp_path / "copy.db"
+    with server(settings, tmp_path / "log") as (process, client):
+        job = submit(client)
+        stop_in(settings, job, "training")
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("VACUUM INTO ?", [str(copy)])
+        for file in settings.state_dir.glob("rookie.db*"):
+            file.unlink()
+        for replaced in (False, True):
+            if replaced:
+                shutil.copy(copy, path)
+            answers = [client.get("/train"), client.post("/train", json=RECIPE), client.put("/models/current", json={"version": 1})]
+            assert [(answer.status_code, "Retry-After" in answer.headers) for answer in answers] == [(503, True)] * 3
+            predict(client)
+        assert eventually(lambda: client.get("/readyz").status_code == 503)
+        predict(client)
+        process.terminate()
+        assert process.wait(60) in (0, 1)
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log
+    assert "rookie.db was removed or replaced" in log
+    release(settings, "training")
+    with server(settings, tmp_path / "log") as (_, client):
+        wait_for(client, job, "succeeded")
+
+
 def damage(settings: Settings, part: str) -> None:
     """Overwrite the SQLite file's head, or a table's first page, as a failing disk may."""
     path = settings.state_dir / "rookie.db"

@@ -1,6 +1,5 @@
 """The database: made once, by whoever comes first; refused where it cannot be used."""
 
-import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -44,17 +43,6 @@ def test_processes_that_start_together_make_one_database(database_url: str) -> N
         list(pool.map(start, range(WRITERS)))
     with closing(prepared(database_url)) as store, store.read() as db:
         assert len(db.execute(sa.select(meta)).all()) == 1
-
-
-def test_who_finds_a_new_file_taken_waits_for_it(tmp_path: Path) -> None:
-    path = tmp_path / "rookie.db"
-    with ThreadPoolExecutor(1) as pool, closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        waiting = pool.submit(prepared, f"sqlite:///{path}")
-        with pytest.raises(TimeoutError):
-            waiting.result(timeout=0.3)
-        other.execute("COMMIT")
-        waiting.result().close()
 
 
 def test_writers_wait_for_each_other_and_lose_nothing(database_url: str) -> None:
