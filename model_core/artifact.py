@@ -89,7 +89,8 @@ def sha256(content: bytes) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one whole."""
+    """Write a file so that a reader, or a crash, sees the old one or the new one whole. OSError also where something else has the name."""
+    path = _replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -106,11 +107,20 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def insist_on_writable(path: Path) -> None:
     """OSError where `write_atomically` could not write there; a file that is there stays as it is."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path = _replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
         pass
+
+
+def _replaceable(path: Path) -> Path:
+    """The file that a name or a symbolic link leads to. OSError where that is a folder or a device: to replace it would destroy it."""
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return path
 
 
 def to_bytes(model: Model) -> bytes:

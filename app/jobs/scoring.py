@@ -53,7 +53,7 @@ def score_in_process(settings: Settings, content: bytes, promote: str) -> Score:
 def _run(settings: Settings, content: bytes, promote: str) -> Mapping[str, Any]:
     """What the scoring process prints."""
     command, environ = [sys.executable, "-m", "app.jobs.scoring", promote], trainer_environ(settings, os.environ)
-    with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with _started(command, environ) as child:
         _children.add(child)
         try:
             printed, _ = child.communicate(content, TIMEOUT_SECONDS)
@@ -66,6 +66,13 @@ def _run(settings: Settings, content: bytes, promote: str) -> Mapping[str, Any]:
         raise UnavailableError(f"the scoring process ended with code {child.returncode}; the service's log says more", 5)
     answer: Mapping[str, Any] = json.loads(printed)
     return answer
+
+
+def _started(command: list[str], environ: dict[str, str]) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    except OSError as error:  # no memory, no process to be had
+        raise UnavailableError(f"the scoring process could not be started ({error.strerror}); send the model again later", 5) from error
 
 
 def stop() -> None:

@@ -1,6 +1,7 @@
 """POST /models and DELETE /models/{version}: what comes from outside is checked, scored here, and gated."""
 
 import dataclasses
+import errno
 import json
 import sys
 import time
@@ -104,6 +105,16 @@ def test_without_the_dataset_a_model_cannot_be_scored(settings: Settings, tmp_pa
         assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
         assert "cannot be scored" in answer.json()["detail"]
         assert len(client.get("/models").json()["models"]) == 1
+
+
+def test_where_no_process_can_be_had_a_model_is_to_be_sent_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("subprocess.Popen", refuse)
+    answer = upload(client, tiny.model())
+    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+    assert "could not be started (Resource temporarily unavailable)" in answer.json()["detail"]
 
 
 def test_one_model_is_scored_at_a_time(client: TestClient) -> None:

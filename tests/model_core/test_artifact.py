@@ -113,6 +113,25 @@ def test_a_save_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_save_through_a_symbolic_link_replaces_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    link, path = tmp_path / "link.npz", tmp_path / "elsewhere" / "model.npz"
+    link.symlink_to(path)
+    for _ in range(2):  # the first makes it
+        artifact.insist_on_writable(link)
+        artifact.save(small_model(), link)
+    assert link.is_symlink()
+    assert path.read_bytes() == GOOD
+
+
+def test_a_save_does_not_destroy_what_is_no_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for write in (artifact.insist_on_writable, lambda path: artifact.save(small_model(), path)):
+        with pytest.raises(OSError, match="no regular file"):
+            write(pipe)
+    assert pipe.is_fifo()
+
+
 def test_a_missing_file_is_named_with_the_way_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(ArtifactMissingError, match=r"none.npz does not exist.*python -m model_core train --out"):
         artifact.load(tmp_path / "none.npz")
