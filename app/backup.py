@@ -23,6 +23,8 @@ def main(arguments: list[str]) -> None:
             rows = back_up(store, target)
     except (SettingsError, StoreError) as error:
         sys.exit(f"rookie: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     print(f"{target}: {rows} rows of {store.shown_url}")  # noqa: T201
 
 

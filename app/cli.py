@@ -115,7 +115,7 @@ def _progress(epoch: dict[str, Any], epochs: int) -> None:
     figures = f"loss {epoch['train_loss']:.4f}, validation {epoch['validation_accuracy']:.2%}"
     line = f"[{'#' * done}{'.' * (BAR - done)}] {epoch['epoch']}/{epochs}  {figures}"
     last = epoch["epoch"] == epochs
-    end = "\r" if sys.stdout.isatty() and not last else "\n"
+    end = "\r" if sys.stdout and sys.stdout.isatty() and not last else "\n"
     print(line, end=end, flush=True)  # noqa: T201
 
 

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 RETRY_SECONDS = 1.0  # before a stream that broke off is asked for again
+AWAY_SECONDS = 60.0  # that a service which was followed may be away, as where it is started again
 TIMEOUT_SECONDS = 60.0  # longer than the heartbeat of an event stream
 
 
@@ -67,10 +68,16 @@ class Client:
         return self._json("recipe", "DELETE", f"/train/{number}")
 
     def follow(self, number: int) -> Iterator[Event]:
-        """What happens to a job, up to its end; a connection that breaks is taken up again where it broke."""
-        last = ""
+        """What happens to a job, up to its end; a connection that breaks is taken up again where it broke, also after a new start."""
+        last, patience_ends = "", 0.0
         while True:
-            connection, response = self._request("GET", f"/train/{number}/events", headers={"Last-Event-ID": last})
+            try:
+                connection, response = self._request("GET", f"/train/{number}/events", headers={"Last-Event-ID": last})
+            except ClientError as error:
+                if error.status not in (None, 503) or time.monotonic() > patience_ends:
+                    raise
+                time.sleep(RETRY_SECONDS)
+                continue
             try:
                 if response.headers.get_content_type() != "text/event-stream":
                     raise self._stranger()
@@ -85,6 +92,7 @@ class Client:
                 raise self._stranger() from error
             finally:
                 connection.close()
+            patience_ends = time.monotonic() + AWAY_SECONDS
             time.sleep(RETRY_SECONDS)
 
     def models(self) -> dict[str, Any]:
@@ -125,16 +133,35 @@ class Client:
         port = kind.default_port if self._parts.port is None else self._parts.port
         connection = kind(self._parts.hostname or "", port, timeout=TIMEOUT_SECONDS)
         try:
-            connection.request(method, self._parts.path.rstrip("/") + path, body, {**self._headers, **(headers or {})})
-            response = connection.getresponse()
+            response = _exchange(connection, method, self._parts.path.rstrip("/") + path, body, {**self._headers, **(headers or {})})
             if response.status < 400:
                 return connection, response
             problem = _detail(response.read(), response.reason)
+        except ClientError:
+            connection.close()
+            raise
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise ClientError(f"{self._address} cannot be reached ({error}); is the service running? make serve") from error
         connection.close()
         raise ClientError(problem, response.status)
+
+
+def _exchange(
+    connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None, headers: dict[str, str]
+) -> http.client.HTTPResponse:
+    """Send and hear. A service that refuses a body may hang up before it has it all, and its answer be lost. Raises ClientError then."""
+    refused = None
+    try:
+        connection.request(method, path, body, headers)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        refused = error
+    try:
+        return connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        if refused is None:
+            raise
+        raise ClientError(f"{len(body or b'')} bytes were refused half-way ({refused}); send less at a time") from refused
 
 
 def _parts(address: str) -> SplitResult:
@@ -162,7 +189,7 @@ def _detail(body: bytes, reason: str) -> str:
     """What a problem document says."""
     try:
         return str(json.loads(body)["detail"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return reason
 
 

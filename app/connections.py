@@ -91,6 +91,7 @@ class Connection(HttpToolsProtocol):
         self._unread_since: float | None = None  # the client takes no more of its answer
         self._look_again: TimerHandle | None = None
         self._answering: RequestResponseCycle | None = None  # others may wait behind it
+        self._refusal: Problem | None = None  # of what came behind those; it is said after their answers, and nothing more is read
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Look at the clock from now on; one connection too many is told so, or not even that."""
@@ -114,10 +115,12 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Judge a head's length, too: the parser does not."""
+        if self._refusal:
+            return
         self._head_bytes += len(data)
         self._framing.begin_read()
         super().data_received(data)
-        if self._stage != "body" and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+        if self._stage != "body" and self._head_bytes > HEAD_BYTES and not self._has_refused():
             self._refuse(HeadTooLargeError(f"the request's head has more than {HEAD_BYTES} bytes"))
 
     def on_message_begin(self) -> None:
@@ -183,6 +186,8 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self._stage == "idle":
             self._since = self.loop.time()
+        if self._refusal and not self._is_answering() and not self.transport.is_closing():
+            self._end_with(self._refusal)
 
     def pause_writing(self) -> None:
         """The client does not take what we send."""
@@ -196,7 +201,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What the parser cannot read."""
-        if not self.transport.is_closing():  # else it has been told already
+        if not self._has_refused():
             self._refuse(BadRequestError(f"{msg} Nothing of it could be read."))
 
     def _unsupported_upgrade_warning(self) -> None:
@@ -268,11 +273,23 @@ class Connection(HttpToolsProtocol):
             raise FloodError
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer what is no request yet, and close; in the middle of another answer, or after the request's own, only the latter."""
-        answering = self._answering
-        if answering and answering.response_started and (not answering.response_complete or self._stage == "body"):
+        """Answer what is no request yet, and close: after the answers to the requests before it. After its own answer, only the latter."""
+        arriving = self.cycle if self._stage == "body" else None  # the request that is refused, if its head was good
+        if self._is_answering() and arriving is not self._answering:
+            if arriving:
+                self.pipeline.popleft()  # the last one to come; it waits there for its turn, and will never be whole
+            self._enter("idle")
+            self._refusal = problem
+        elif arriving and arriving.response_started:
             self.transport.close()
-            return
+        else:
+            self._end_with(problem)
+
+    def _has_refused(self) -> bool:
+        return self._refusal is not None or self.transport.is_closing()
+
+    def _end_with(self, problem: Problem) -> None:
+        """Say it, and close."""
         content = json.dumps(problem.document()).encode()
         headers = [
             *self.server_state.default_headers,

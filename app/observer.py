@@ -14,6 +14,7 @@ from app import errors
 from app.metrics import Meters
 from app.store import now
 
+MOST_OF_AN_ADDRESS = 100  # characters; a trusted proxy may pass on whatever its client calls itself
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
 _HEADER = b"x-request-id"
@@ -78,7 +79,7 @@ class Observer:
                     "level": "info",
                     "logger": "rookie.access",
                     "request_id": request_id.decode(),
-                    "client": client[0] if client else None,
+                    "client": client[0][:MOST_OF_AN_ADDRESS] if client else None,
                     "method": scope["method"],
                     "path": errors.path_of(scope),
                     "status": status,

@@ -124,7 +124,7 @@ def shrink_to(image: Image.Image, side: int) -> Image.Image:
         return image
     width, height = (max(1, round(edge * side / longest)) for edge in image.size)
     if image.mode.startswith("I"):  # 16 bits a pixel
-        image = Image.fromarray(images.narrow(image))
+        image = images.narrow(image)
     elif image.mode not in ("L", "LA", "RGB", "RGBA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image.resize((width, height), Image.Resampling.LANCZOS if side == SIDE else Image.Resampling.BOX, reducing_gap=3.0)

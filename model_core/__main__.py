@@ -79,12 +79,16 @@ def train(
         run = Recipe.preset(recipe or "quick", **given).seeded(secrets.randbits(32))
         state = State.fresh(run)
     folder = data.data_dir(os.environ)
-    images = data.load_training(folder)
+    artifact.insist_on_others(out, [folder / name for name in data.FILES])
+    images, test = data.load_training(folder), data.load_test(folder)
     for path in (out, checkpoint_path):
         artifact.insist_on_writable(path)
     state, ended_by = _run(run, state, images, checkpoint_path)
-    if state.epoch:
-        _write(run, state, folder, out)
+    try:
+        if state.epoch:
+            _write(run, state, images, test, data.file_hashes(folder), out)
+    except KeyboardInterrupt as early:
+        ended_by = early
     if isinstance(ended_by, KeyboardInterrupt):
         way_on = f" Go on with: python -m model_core train --out {out} --resume" if checkpoint_path.exists() else ""
         console.err.print(f"Interrupted after epoch {state.epoch}.{way_on}")
@@ -99,7 +103,7 @@ def _run(
 ) -> tuple[State, KeyboardInterrupt | DivergenceError | None]:
     """Train, checkpointing as it goes: the state after the last whole epoch, and what came before the end, if anything did."""
     saved_at = time.monotonic()
-    snapshot = checkpoint.to_bytes(recipe, state)
+    snapshot, ended_by = checkpoint.to_bytes(recipe, state), None
     try:
         for epoch in console.follow(training.train(recipe, images, state), state.epoch, recipe.epochs):
             snapshot = checkpoint.to_bytes(recipe, epoch.state)
@@ -107,11 +111,11 @@ def _run(
                 _write_checkpoint(checkpoint_path, snapshot)
                 saved_at = time.monotonic()
     except (KeyboardInterrupt, DivergenceError) as early:
+        ended_by = early
         state = checkpoint.from_bytes(snapshot, str(checkpoint_path))[1]  # `state` itself may be within an epoch
-        if isinstance(early, KeyboardInterrupt) and state.epoch:
-            _write_checkpoint(checkpoint_path, snapshot)
-        return state, early
-    return state, None
+    if state.epoch:
+        _write_checkpoint(checkpoint_path, snapshot)  # also at the end: what comes then can fail, too
+    return state, ended_by
 
 
 def _write_checkpoint(path: Path, snapshot: bytes) -> None:
@@ -122,14 +126,14 @@ def _write_checkpoint(path: Path, snapshot: bytes) -> None:
         console.err.print(f"No checkpoint was written: {error}", highlight=False)
 
 
-def _write(recipe: Recipe, state: State, folder: Path, out: Path) -> None:
+def _write(recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, hashes: dict[str, str], out: Path) -> None:
     """Score the best weights on the test set and save them."""
     model = card.finish(
         recipe,
         state,
-        data.load_training(folder),
-        data.load_test(folder),
-        data.file_hashes(folder),
+        images,
+        test,
+        hashes,
         datetime.now(UTC),
         card.environment(os.environ),
         model_core.__version__,
@@ -173,7 +177,7 @@ def recard(path: _ARTIFACT) -> None:
 @app.command("card")
 def show_card(path: _ARTIFACT) -> None:
     """Print a weights file's model card as Markdown."""
-    print(card.to_markdown(card.load(path).card, artifact.sha256(artifact.read_bytes(path))), end="")
+    print(console.printable(card.to_markdown(card.load(path).card, artifact.sha256(artifact.read_bytes(path)))), end="")
 
 
 def _sizes(text: str) -> list[int]:
@@ -201,13 +205,11 @@ experiments.register(app)
 
 def main() -> None:
     """Run a command; an error that we foresaw ends it with one line instead of a traceback."""
+    console.take_any_text()
     try:
         app()
-    except RookieError as error:
-        console.err.print(f"Error: {error}", style="red", highlight=False)
-        sys.exit(1)
-    except OSError as error:
-        console.err.print(f"Error: {error}; a file that was there before is as it was", style="red", highlight=False)
+    except (RookieError, OSError) as error:
+        console.err.print(console.printable(f"Error: {error}"), style="red", highlight=False)
         sys.exit(1)
 
 

@@ -14,6 +14,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,10 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # a full disk does not say which file it was
         raise
 
 
@@ -111,6 +114,13 @@ def insist_on_writable(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
         pass
+
+
+def insist_on_others(path: Path, inputs: Iterable[Path]) -> None:
+    """FileExistsError where `path`, which is to be written, is one of the files that are read."""
+    for read in inputs:
+        if path.exists() and read.exists() and path.samefile(read):
+            raise FileExistsError(errno.EEXIST, "it is what this command reads, and would be lost; choose another name", str(path))
 
 
 def _replaceable(path: Path) -> Path:

@@ -1,6 +1,8 @@
 """What the command line shows: progress bars and tables."""
 
+import io
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -18,6 +20,18 @@ from model_core.training import Epoch
 # Paths are printed as they are, whatever brackets and colons stand in them.
 out = Console(soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
+
+
+def take_any_text() -> None:
+    """Let the streams write what their encoding lacks as escapes: a file's name may hold anything."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def printable(text: str) -> str:
+    """The text, its control characters but line breaks written out: what a file holds does not command the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
 
 
 def follow(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:

@@ -83,6 +83,7 @@ def record_run(
     out: Annotated[Path, typer.Option(help="where the record goes (.json)", dir_okay=False)],
 ) -> None:
     """Measure a weights file under stored and under batch statistics, and keep that with its history as a small JSON file."""
+    artifact.insist_on_others(out, [path])
     folder = data.data_dir(os.environ)
     run = records.record(card.load(path), data.load_training(folder), data.load_test(folder))
     records.save(run, out)
@@ -108,5 +109,6 @@ def export_model(
         from model_core import export
     except ImportError as error:
         raise RookieError(f"exporting needs onnx ({error}); install it: pip install 'rookie[onnx]'") from error
+    artifact.insist_on_others(onnx, [path])
     export.write_onnx(artifact.load(path), onnx)
     console.out.print(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ PAPER: Mapping[str, Any] = {
         "lr_decay": [0.8, 0.5, 0.3],
     },
 }
+MOST_RUNS = 100_000
 _SHAPE = (
     'a grid is {"recipe": "paper", "vary": {"learning_rate": [0.2, 0.1]}}, each field with at least one value;'
     ' or {"recipe": "best", "cases": [{}, {"dropout": 0}]}, each case with the fields that it changes; or both'
@@ -46,6 +48,8 @@ def expand(grid: Mapping[str, Any], epochs: int | None, seed: int) -> list[Recip
     vary, cases = grid.get("vary", {}), grid.get("cases", [{}])
     if not _is_grid(grid, vary, cases):
         raise RecipeError("grid", _SHAPE)
+    if math.prod(map(len, vary.values())) * len(cases) > MOST_RUNS:
+        raise RecipeError("grid", f"its combinations are more than {MOST_RUNS}; leave some values out")
     fixed = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
     combinations = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
     wanted = [fixed | case | combination for case in cases for combination in combinations]

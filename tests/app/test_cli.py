@@ -2,17 +2,20 @@
 
 import dataclasses
 import json
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from app import cli
+from app import cli, client
 from app.client import DEFAULT_ADDRESS, Client, ClientError
 from app.settings import Settings
 from tests.support import tiny
@@ -185,6 +188,36 @@ def test_a_stream_of_something_else_is_told_and_one_that_breaks_off_is_asked_for
     with answering("text/event-stream", b": alive\n\n") as place, pytest.raises(KeyboardInterrupt):
         next(Client(place).follow(1))
     assert pauses == [1.0] * 3
+
+
+def test_a_service_that_is_started_again_is_followed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1.0]
+    clock = SimpleNamespace(sleep=lambda seconds: now.__setitem__(0, now[0] + seconds), monotonic=lambda: now[0])
+    monkeypatch.setattr(client, "time", clock)
+    with answering("text/event-stream", b"event: epoch\nid: 1\ndata: {}\n\n") as place:
+        events = Client(place).follow(1)
+        assert next(events).id == "1"
+    with pytest.raises(ClientError, match="cannot be reached"):
+        next(events)
+    assert now[0] > 60
+
+
+def test_a_service_that_hangs_up_on_an_upload_is_told_from_one_that_is_not_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        listening.settimeout(20)
+        hung_up = pool.submit(lambda: listening.accept()[0].close())
+        with pytest.raises(ClientError, match=r"bytes were refused half-way .* send less at a time"):
+            Client(f"http://127.0.0.1:{listening.getsockname()[1]}").predict(bytes(50_000_000))
+        hung_up.result()
+
+
+def test_a_refusal_without_end_is_one_line() -> None:
+    assert client._detail(b"[" * 200_000, "Bad Gateway") == "Bad Gateway"
+
+
+def test_progress_is_shown_to_nobody_where_there_is_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    cli._progress({"epoch": 1, "train_loss": 1.0, "validation_accuracy": 0.5}, 2)
 
 
 def test_a_field_of_any_name_reaches_the_service(address: str) -> None:

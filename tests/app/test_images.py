@@ -55,6 +55,11 @@ KINDS: dict[str, Callable[[], tuple[bytes, NDArray[np.generic], int]]] = {
         np.where(grey() == grey()[3, 4], 0, grey()),
         0,
     ),
+    "16-bit grey with one transparent value": lambda: (
+        encode(WIDE, transparency=int(WIDE[3, 4])),
+        np.where(WIDE[3, 4] == WIDE, 0, WIDE >> 8),
+        0,
+    ),
     "palette": lambda: (encode(palette_image()), luma(PALETTE)[INDICES], 1),
     "palette with transparency": lambda: (encode(palette_image(), transparency=5), np.where(INDICES == 5, 0, luma(PALETTE)[INDICES]), 1),
     "1-bit": lambda: (encode(Image.fromarray(grey() > 127)), np.where(grey() > 127, 255, 0), 0),

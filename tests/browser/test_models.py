@@ -50,6 +50,20 @@ def test_a_version_is_activated_and_rolled_back(watched: Open) -> None:
     opened.assert_accessible()
 
 
+def test_a_double_click_activates_only_what_it_was_meant_for(watched: Open, settings: Settings) -> None:
+    others = [add_version(settings, another_model(seed=seed, epochs=1)) for seed in (7, 8, 9)]
+    opened = watched(path="#models")
+    box = row(opened, others[0]).get_by_role("button", name="Activate").bounding_box()
+    assert box
+    for _ in range(2):
+        opened.page.mouse.click(box["x"] + 4, box["y"] + 4)
+        opened.page.wait_for_timeout(200)
+    opened.sees(f"Version {others[0]} serves.")
+    assert opened.page.evaluate("fetch('models/current').then((answer) => answer.json())")["version"] == others[0]
+    opened.page.get_by_role("button", name="Roll back to version 1").click()
+    opened.sees("Version 1 serves.")
+
+
 def test_a_version_is_downloaded_whole(watched: Open, settings: Settings) -> None:
     opened = watched(path="#models")
     with opened.page.expect_download() as download:
@@ -61,7 +75,8 @@ def test_a_version_is_downloaded_whole(watched: Open, settings: Settings) -> Non
 def test_a_version_is_deleted_at_the_second_click(watched: Open, settings: Settings) -> None:
     version = add_version(settings, another_model(seed=5, epochs=1))
     opened = watched(path="#models")
-    row(opened, version).get_by_role("button", name="Delete").click()
+    row(opened, version).get_by_role("button", name="Delete").dblclick()
+    opened.page.wait_for_timeout(600)  # a click that comes sooner would be the second half of a double click
     row(opened, version).get_by_text("Delete for good?").click()
     opened.sees(f"Version {version} is deleted.")
     row(opened, version).wait_for(state="detached")

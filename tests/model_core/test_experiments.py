@@ -122,6 +122,14 @@ def test_a_result_of_a_search_that_cannot_be_used_is_waited_for_again(tmp_path: 
     assert search.open_folder(tmp_path, [recipe]) == []
 
 
+@pytest.mark.parametrize("command", ["record model.npz --out model.npz", "export model.npz --onnx ./model.npz"])
+def test_a_command_does_not_write_over_what_it_reads(run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.chdir(weights.parent)
+    before = weights.read_bytes()
+    assert "it is what this command reads" in refusal(run(*command.split()))
+    assert weights.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "command",
     ["recard model.npz", "record model.npz --out run.json", "reproduction records --out page.md", "report model.npz --out figures"],
@@ -134,5 +142,5 @@ def test_a_full_disk_leaves_what_an_earlier_command_wrote(run: Run, weights: Pat
     assert run(*command.split()).code == 0
     before = {path: path.read_bytes() for path in Path().rglob("*.*")}
     with disk.full():
-        assert "a file that was there before is as it was" in refusal(run(*command.split()))
+        assert "File too large: '" in refusal(run(*command.split()))
     assert {path: path.read_bytes() for path in Path().rglob("*.*")} == before

@@ -71,3 +71,9 @@ def test_a_grid_is_read_from_a_file(tmp_path: Path) -> None:
     path, wanted = tmp_path / "grid.json", {"recipe": "quick", "cases": [{"epochs": 3}]}
     path.write_text(json.dumps(wanted))
     assert [recipe.epochs for recipe in grid.expand(grid.load(str(path)), None, 0)] == [3]
+
+
+def test_a_grid_beyond_all_bounds_is_refused_before_it_is_written_out() -> None:
+    fields = ("learning_rate", "l2", "lr_decay", "momentum", "dropout", "average")
+    with pytest.raises(RecipeError, match="more than 100000"):
+        grid.expand({"vary": {field: [0.1] * 100 for field in fields}}, None, 0)

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,6 +205,48 @@ def test_resume_ends_with_the_weights_of_an_undisturbed_run_and_removes_the_chec
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_ctrl_c_while_the_weights_are_scored_loses_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "model.npz"
+    with monkeypatch.context() as patch:
+        patch.setattr("model_core.card.finish", interrupted)
+        outcome = run("train", "--out", out, *options(RECIPE))
+    assert outcome.code == 130
+    assert f"Interrupted after epoch {RECIPE.epochs}. Go on with: python -m model_core train --out {out} --resume" in outcome.err
+    assert run("train", "--out", out, "--resume").code == 0
+    assert_same_weights(artifact.load(out).parameters, tiny.model().parameters)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_missing_test_file_is_told_before_training(run: Run, tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "data")
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    monkeypatch.setenv("ROOKIE_DATA_DIR", str(folder))
+    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained"))
+    assert "t10k-labels-idx1-ubyte.gz is missing" in refusal(run("train", "--out", tmp_path / "model.npz", *options(RECIPE)))
+
+
+def test_train_does_not_write_over_the_dataset(run: Run, tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "data")
+    monkeypatch.setenv("ROOKIE_DATA_DIR", str(folder))
+    before = data.file_hashes(folder)
+    assert "it is what this command reads" in refusal(run("train", "--out", folder / "train-images-idx3-ubyte.gz", *options(RECIPE)))
+    assert data.file_hashes(folder) == before
+
+
+def test_what_a_weights_file_says_does_not_command_the_terminal(run: Run, tmp_path: Path) -> None:
+    model = tiny.model()
+    path = tmp_path / "\x1b[2J.npz"
+    artifact.save(dataclasses.replace(model, card={**model.card, "rookie_version": "\x1b]0;owned\x07"}), path)
+    shown = run("card", path)
+    assert r"\x1b]0;owned\x07" in shown.out
+    path.write_bytes(b"no archive")
+    assert r"\x1b[2J.npz" in refusal(run("card", path))
+    assert "\x1b]" not in shown.out + shown.err
+
+
 def test_resume_without_a_checkpoint_is_refused(run: Run, tmp_path: Path) -> None:
     assert "model.npz.checkpoint does not exist" in refusal(run("train", "--out", tmp_path / "model.npz", "--resume"))
 
@@ -347,7 +390,7 @@ def test_a_full_disk_costs_neither_the_training_nor_the_old_file(run: Run, tmp_p
     monkeypatch.setattr(command_line, "CHECKPOINT_SECONDS", 0)
     outcome = run("train", "--out", out, *options(RECIPE))
     assert outcome.code == 1
-    assert outcome.err.count("No checkpoint was written: [Errno 28] No space left on device") == RECIPE.epochs
+    assert outcome.err.count("No checkpoint was written: [Errno 28] No space left on device") == RECIPE.epochs + 1
     assert "Error: [Errno 28] No space left on device" in outcome.err
     assert out.read_bytes() == b"the old file"
     assert list(tmp_path.iterdir()) == [out]

@@ -1,5 +1,6 @@
 // What went wrong, why, and a way on.
 
+import { isSecondHalf } from "./clicks.js";
 import { el, fill } from "./dom.js";
 
 /** A box with the reason; `again`, where given, is tried on a click. */
@@ -21,8 +22,9 @@ export async function attempt(place, work) {
   }
 }
 
-/** Disable `button` while `work` runs; a failure appears in `place`, which is emptied first. */
+/** Disable `button` while `work` runs; a failure appears in `place`, which is emptied first. The second half of a double click does nothing. */
 export async function busy(button, place, work) {
+  if (isSecondHalf()) return;
   button.disabled = true;
   fill(place);
   try {

@@ -1,6 +1,7 @@
 // Models: the versions that there are, which one serves, and the way to another.
 
 import { getJson, send, sendJson } from "../api.js";
+import { isSecondHalf } from "../clicks.js";
 import { el, fill, scrolling, table } from "../dom.js";
 import { attempt, busy } from "../failure.js";
 import { moment, percent } from "../format.js";
@@ -78,6 +79,7 @@ function activate(button, version) {
 
 function remove(button, version) {
   if (button.textContent === "Delete") {
+    if (isSecondHalf()) return null;
     button.textContent = "Delete for good?";
     button.addEventListener("blur", () => (button.textContent = "Delete"), { once: true });
     return null;
