@@ -1,6 +1,10 @@
 """Serving processes as uvicorn's supervisor sees them: one that has died is replaced at once, one that hangs after a while."""
 
 import asyncio
+import multiprocessing
+import os
+import signal
+import threading
 import time
 from collections.abc import Awaitable
 from typing import Any, ClassVar
@@ -93,6 +97,20 @@ def _plain(send: Send) -> Send:
     return sending
 
 
+def _end_with_supervisor() -> None:
+    """Let this process end in good order once its supervisor is killed: nobody could stop it, and its port would stay taken."""
+    supervisor = multiprocessing.parent_process()
+    if supervisor is None:
+        return
+
+    def wait() -> None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="supervisor", daemon=True).start()
+
+
 def create_app() -> ASGIApp:
     """What each of uvicorn's processes calls."""
+    _end_with_supervisor()
     return _PlainRefusal(create_app_from_environ())

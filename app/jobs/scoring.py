@@ -3,6 +3,7 @@
 What an uploaded card says of its own accuracy counts for nothing. The service's process neither loads the dataset nor computes on it.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -86,9 +87,11 @@ def main(promote: str) -> None:
     os.nice(NICENESS)
     settings = Settings.from_environ(os.environ)
     try:
-        print(json.dumps(score(settings, sys.stdin.buffer.read(), promote).__dict__))  # noqa: T201
+        answer = score(settings, sys.stdin.buffer.read(), promote).__dict__
     except DataError as error:
-        print(json.dumps({"error": str(error)}))  # noqa: T201
+        answer = {"error": str(error)}
+    with contextlib.suppress(BrokenPipeError):  # the server was killed meanwhile
+        os.write(sys.stdout.fileno(), json.dumps(answer).encode())
 
 
 def score(settings: Settings, content: bytes, promote: str) -> Score:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from app.settings import Settings
-from tests.support.faults import Weights, assert_same_weights, freeze, is_gone, kill, locked, submit, trainer_of, weights_of
+from tests.support.faults import LONG, Weights, assert_same_weights, freeze, is_gone, kill, locked, show, submit, trainer_of, weights_of
 from tests.support.service import eventually, is_ready, server, wait_for
 
 
@@ -43,6 +43,19 @@ def test_a_supervisor_whose_worker_hangs_hears_that_it_is_to_end(settings: Setti
         assert eventually(lambda: is_gone(other), seconds=20)
         assert process.wait(60) == 0  # it is killed after 40 s
         assert is_gone(hanging)
+
+
+def test_workers_whose_supervisor_is_killed_end_in_good_order(settings: Settings, tmp_path: Path) -> None:
+    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, client):
+        assert eventually(lambda: len(workers_of(process.pid)) == 2)
+        workers = workers_of(process.pid)
+        job = submit(client, LONG)
+        trainer_of(settings, job)
+        kill(process.pid)
+        assert all(eventually(lambda pid=pid: is_gone(pid), seconds=20) for pid in workers)  # type: ignore[misc]
+    assert (tmp_path / "log").read_text().count("Application shutdown complete") == 2
+    with server(settings, tmp_path / "log of the next") as (_, client):
+        assert show(client, job)["status"] in ("queued", "running")
 
 
 def test_a_worker_whose_successor_cannot_reach_the_database_costs_the_others_nothing(settings: Settings, tmp_path: Path) -> None:
