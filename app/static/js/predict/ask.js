@@ -16,15 +16,12 @@ async function ask(route, file, signal) {
 /** Whether the network can take the picture as it is. What the browser cannot read is left to the service to judge. */
 async function isReady(file) {
   try {
-    const bitmap = await bitmapOf(file);
+    const bitmap = await createImageBitmap(file);
     return bitmap.width === SIDE && bitmap.height === SIDE && edgeLightness(lightness(bitmap)) < 100;
   } catch {
     return false;
   }
 }
-
-/** A file's pixels as the service reads them: not turned by its EXIF data, no colours adapted. */
-export const bitmapOf = (file) => createImageBitmap(file, { imageOrientation: "none", colorSpaceConversion: "none" });
 
 /** The 784 grey values of a bitmap drawn at 28 x 28. */
 export function lightness(bitmap) {
