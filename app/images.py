@@ -118,8 +118,7 @@ def check_frames(image: Image.Image) -> None:
 
 
 def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith("I"):  # 16 bits a pixel
-        image = narrow(image)
+    image = narrow(image)
     if image.has_transparency_data:
         colour = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", colour.size, "black"), colour)
@@ -128,11 +127,13 @@ def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def narrow(image: Image.Image) -> Image.Image:
-    """A picture of 16 bits a pixel, cut to 8, with alpha where it has a transparent value. A large one is not made larger on the way."""
+    """A picture of 16 bits a pixel, cut to 8, with alpha where it has a transparent value, in little memory; any other as it is."""
+    if not image.mode.startswith("I"):
+        return image
     values = np.asarray(image)
     grey = Image.fromarray(np.asarray(np.clip(values, 0, 65535) >> 8).astype(np.uint8))
     if "transparency" in image.info:
-        grey.putalpha(Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)))
+        grey.putalpha(Image.fromarray((values != image.info["transparency"]) * np.uint8(255)))
     return grey
 
 

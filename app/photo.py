@@ -70,7 +70,7 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
         shrink_while_decoding(image)
         image.load()
         turn = upright_turn(image)
-        image = shrink_to(image, WORKING_SIDE)  # before it is turned: a second copy of all its pixels may take 128 MiB
+        image = shrink_to(images.narrow(image), WORKING_SIDE)  # before it is turned: a second copy of all its pixels may take 128 MiB
     colours = flatten(image if turn is None else image.transpose(turn))
     smooth = soften(colours)
     ground = measure_ground(smooth)
@@ -123,9 +123,7 @@ def shrink_to(image: Image.Image, side: int) -> Image.Image:
     if longest < side and side != SIDE:
         return image
     width, height = (max(1, round(edge * side / longest)) for edge in image.size)
-    if image.mode.startswith("I"):  # 16 bits a pixel
-        image = images.narrow(image)
-    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image.resize((width, height), Image.Resampling.LANCZOS if side == SIDE else Image.Resampling.BOX, reducing_gap=3.0)
 

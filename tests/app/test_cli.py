@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,7 +106,7 @@ def test_what_no_service_can_have_as_its_address_is_refused_in_one_line(place: s
 
 
 @contextmanager
-def answering(kind: str, content: bytes) -> Iterator[str]:
+def answering(kind: str, content: bytes, port: int = 0) -> Iterator[str]:
     """The address of a program that answers everything with that."""
 
     class Stranger(BaseHTTPRequestHandler):
@@ -122,7 +122,7 @@ def answering(kind: str, content: bytes) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+    with ThreadingHTTPServer(("127.0.0.1", port), Stranger) as stranger:
         threading.Thread(target=lambda: stranger.serve_forever(0.01)).start()
         try:
             yield f"http://127.0.0.1:{stranger.server_port}"
@@ -191,6 +191,26 @@ def test_a_stream_of_something_else_is_told_and_one_that_breaks_off_is_asked_for
 
 
 def test_a_service_that_is_started_again_is_followed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        if now > 5 and not again:
+            again.append(services.enter_context(answering("text/event-stream", b"event: done\nid: 2\ndata: {}\n\n", port)))
+
+    monkeypatch.setattr(client, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now))
+    again: list[str] = []
+    with ExitStack() as services:
+        with answering("text/event-stream", b"event: epoch\nid: 1\ndata: {}\n\n") as place:
+            port = int(place.rpartition(":")[2])
+            events = Client(place).follow(1)
+            assert next(events).id == "1"
+        assert [event.kind for event in events] == ["done"]
+        assert again == [place]
+
+
+def test_a_service_that_does_not_come_back_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1.0]
     clock = SimpleNamespace(sleep=lambda seconds: now.__setitem__(0, now[0] + seconds), monotonic=lambda: now[0])
     monkeypatch.setattr(client, "time", clock)
@@ -199,7 +219,7 @@ def test_a_service_that_is_started_again_is_followed_on(monkeypatch: pytest.Monk
         assert next(events).id == "1"
     with pytest.raises(ClientError, match="cannot be reached"):
         next(events)
-    assert now[0] > 60
+    assert now[0] > client.AWAY_SECONDS
 
 
 def test_a_service_that_hangs_up_on_an_upload_is_told_from_one_that_is_not_there() -> None:

@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +80,20 @@ def test_a_garment_in_a_transparent_picture_lies_on_the_ground_that_shows_it() -
     for cloth in (30, 225):
         layers = np.dstack([np.full((*shape.shape, 3), cloth, np.uint8), np.where(shape > 0, 255, 0).astype(np.uint8)])
         assert label(photo.prepare(encode(layers))) == "Trouser"
+
+
+@pytest.mark.parametrize("side", [28, 200, 1500])
+@pytest.mark.parametrize("settings", [{}, {"transparency": 128}], ids=["opaque", "transparent"])
+def test_sixteen_bits_a_pixel_are_read_like_eight(side: int, settings: dict[str, Any]) -> None:
+    canvas = draw.Canvas()
+    draw.GARMENTS["trouser"](canvas)
+    eight = np.where(np.asarray(canvas.image.resize((side, side))) > 40, 225, 128).astype(np.uint8)
+    sixteen = encode(eight.astype(np.uint16) * 257, **{name: 257 * value for name, value in settings.items()})
+    expected, found = photo.prepare(encode(eight, **settings)), photo.prepare(sixteen)
+    assert label(found) == label(expected) == "Trouser"
+    assert found.steps == expected.steps
+    # The edge of what is transparent is mixed with it in one of them, after it is shrunk.
+    np.testing.assert_allclose(found.pixels.astype(int), expected.pixels, atol=12 if settings and side > photo.WORKING_SIDE else 0)
 
 
 def test_decoding_skips_what_would_be_thrown_away_of_a_jpeg_alone() -> None:

@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.main import create_app
+from app.observer import MOST_OF_AN_ADDRESS
 from app.settings import Settings
 from tests.support.service import BASE_URL
 
@@ -46,6 +47,11 @@ def logged_client(capsys: pytest.CaptureFixture[str]) -> str:
 def test_a_trusted_proxy_says_who_asks(through_proxy: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
     through_proxy.get("/models", headers={**TOLD, "X-Forwarded-For": "1.2.3.4, 203.0.113.5, 10.0.0.8"})
     assert logged_client(capsys) == "203.0.113.5"
+
+
+def test_a_name_without_end_does_not_fill_the_log(through_proxy: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+    through_proxy.get("/models", headers={**TOLD, "X-Forwarded-For": "z" * 60_000})
+    assert logged_client(capsys) == "z" * MOST_OF_AN_ADDRESS
 
 
 def test_a_stranger_says_it_in_vain(stranger: TestClient, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,7 @@ PADDED: dict[str, Callable[[], bytes]] = {
 LARGEST: dict[str, Callable[[], bytes]] = {
     "JPEG of 64 million pixels": lambda: encode(Image.new("L", (8000, 8000)), "JPEG"),
     "PNG of 31 million pixels with 16 bits": lambda: encode(np.zeros((5600, 5600), np.uint16)),
+    "PNG of 31 million pixels with 16 bits, of which one is transparent": lambda: encode(np.zeros((5600, 5600), np.uint16), transparency=7),
     "WebP of 12 million pixels": lambda: encode(Image.new("RGB", (4096, 3072)), "WEBP", lossless=True, method=0),
     "PNG of 33 million pixels of grey and transparency": lambda: encode(Image.new("LA", (8192, 4096))),
     "PNG of one row": lambda: encode(Image.new("L", (2**25 - 5, 1))),

@@ -1,17 +1,11 @@
 """The command line, as a person meets it."""
 
 import dataclasses
-import errno
 import hashlib
-import itertools
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,27 +13,15 @@ import pytest
 import typer.main
 
 from model_core import __main__ as command_line
-from model_core import artifact, checkpoint, data, download, training
-from model_core.network import Parameters
+from model_core import artifact, data, download, training
 from model_core.recipe import FIELDS, Recipe
 from tests.support import tiny
-from tests.support.commands import Run, refusal
+from tests.support.commands import Run, options, refusal
 from tests.support.source import Source
+from tests.support.tiny import assert_same_weights
 
 RECIPE = tiny.RECIPE
 ROOT = Path(__file__).parents[2]
-
-
-def options(recipe: Recipe) -> list[str]:
-    """The command line's options that make up a recipe."""
-    values = {**recipe.as_record(), "hidden": ",".join(map(str, recipe.hidden))}
-    preset = values.pop("name")
-    return ["--recipe", preset, *itertools.chain.from_iterable((f"--{name.replace('_', '-')}", str(values[name])) for name in values)]
-
-
-def assert_same_weights(one: Parameters, other: Parameters) -> None:
-    for mine, theirs in zip(one, other, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_train_writes_the_weights_and_prints_their_scores(run: Run, tmp_path: Path, tiny_folder: Path) -> None:
@@ -189,37 +171,6 @@ def test_data_fetches_what_is_missing(run: Run, tmp_path: Path, tiny_folder: Pat
     assert data.missing_files(tmp_path / "new") == []
 
 
-def checkpoint_after(done: int, out: Path) -> Path:
-    """What a run that was interrupted after that many epochs leaves beside OUT."""
-    path = out.with_name(out.name + ".checkpoint")
-    for epoch in itertools.islice(training.train(RECIPE, tiny.training_data()), done):
-        path.write_bytes(checkpoint.to_bytes(RECIPE, epoch.state))
-    return path
-
-
-def test_resume_ends_with_the_weights_of_an_undisturbed_run_and_removes_the_checkpoint(run: Run, tmp_path: Path) -> None:
-    out = tmp_path / "model.npz"
-    checkpoint_after(2, out)
-    assert run("train", "--out", out, "--resume", *options(RECIPE)).code == 0
-    assert_same_weights(artifact.load(out).parameters, tiny.model().parameters)
-    assert list(tmp_path.iterdir()) == [out]
-
-
-def test_ctrl_c_while_the_weights_are_scored_loses_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    out = tmp_path / "model.npz"
-    with monkeypatch.context() as patch:
-        patch.setattr("model_core.card.finish", interrupted)
-        outcome = run("train", "--out", out, *options(RECIPE))
-    assert outcome.code == 130
-    assert f"Interrupted after epoch {RECIPE.epochs}. Go on with: python -m model_core train --out {out} --resume" in outcome.err
-    assert run("train", "--out", out, "--resume").code == 0
-    assert_same_weights(artifact.load(out).parameters, tiny.model().parameters)
-    assert list(tmp_path.iterdir()) == [out]
-
-
 def test_a_missing_test_file_is_told_before_training(run: Run, tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shutil.copytree(tiny_folder, tmp_path / "data")
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
@@ -245,155 +196,6 @@ def test_what_a_weights_file_says_does_not_command_the_terminal(run: Run, tmp_pa
     path.write_bytes(b"no archive")
     assert r"\x1b[2J.npz" in refusal(run("card", path))
     assert "\x1b]" not in shown.out + shown.err
-
-
-def test_resume_without_a_checkpoint_is_refused(run: Run, tmp_path: Path) -> None:
-    assert "model.npz.checkpoint does not exist" in refusal(run("train", "--out", tmp_path / "model.npz", "--resume"))
-
-
-@pytest.mark.parametrize("option", [("--seed", "2"), ("--hidden", "16,13"), ("--recipe", "paper"), ("--l2", "0.01")], ids=" ".join)
-def test_resume_with_another_recipe_is_refused_and_the_checkpoint_kept(run: Run, tmp_path: Path, option: tuple[str, str]) -> None:
-    kept = checkpoint_after(1, tmp_path / "model.npz")
-    assert "the checkpoint was trained with" in refusal(run("train", "--out", tmp_path / "model.npz", "--resume", *option))
-    assert kept.is_file()
-
-
-def test_resume_from_a_damaged_checkpoint_is_refused(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "model.npz.checkpoint").write_bytes(b"damaged")
-    assert "damaged checkpoint" in refusal(run("train", "--out", tmp_path / "model.npz", "--resume"))
-
-
-def test_a_new_run_leaves_the_checkpoint_of_another_one_alone(run: Run, tmp_path: Path) -> None:
-    kept = checkpoint_after(2, tmp_path / "model.npz")
-    before = kept.read_bytes()
-    line = refusal(run("train", "--out", tmp_path / "model.npz", *options(RECIPE)))
-    assert all(words in line for words in (f"{kept} is of a run that did not end", "--resume", "delete it", "another --out"))
-    assert list(tmp_path.iterdir()) == [kept]
-    assert kept.read_bytes() == before
-
-
-def test_ctrl_c_in_the_first_epoch_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> Iterator[training.Epoch]:
-        raise KeyboardInterrupt
-        yield
-
-    monkeypatch.setattr(training, "train", interrupted)
-    outcome = run("train", "--out", tmp_path / "model.npz", *options(RECIPE))
-    assert (outcome.code, outcome.out) == (130, "")
-    assert outcome.err.endswith("Interrupted after epoch 0.\n")
-    assert list(tmp_path.iterdir()) == []
-
-
-# Checkpoints after every epoch instead of every 30 s, so that one can be waited for; shells start background jobs deaf to Ctrl-C.
-TRAIN_UNTIL_INTERRUPTED = """
-import signal
-from model_core import __main__ as command_line
-signal.signal(signal.SIGINT, signal.default_int_handler)
-command_line.CHECKPOINT_SECONDS = 0
-command_line.main()
-"""
-
-
-def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothing_had_happened(tmp_path: Path, tiny_folder: Path) -> None:
-    out, saved = tmp_path / "model.npz", tmp_path / "model.npz.checkpoint"
-    endless = options(dataclasses.replace(RECIPE, epochs=2000, schedule="constant"))
-    with subprocess.Popen(
-        [sys.executable, "-c", TRAIN_UNTIL_INTERRUPTED, "train", "--out", str(out), *endless],
-        env={**os.environ, "ROOKIE_DATA_DIR": str(tiny_folder)},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        while not saved.exists() and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        printed, complained = process.communicate(timeout=60)
-    assert process.returncode == 130, complained
-    assert "Traceback" not in complained
-    assert "validation " in printed
-
-    recipe, state = checkpoint.from_bytes(saved.read_bytes(), "")
-    reached = state.epoch
-    assert f"after epoch {reached}. Go on with: python -m model_core train --out {out} --resume" in complained
-    assert reached >= 1
-    undisturbed = [epoch.state.parameters.copy() for epoch in itertools.islice(training.train(recipe, tiny.training_data()), reached + 2)]
-    # Another process may compute with another number of BLAS threads, which shows in the last bits.
-    np.testing.assert_allclose(state.parameters, undisturbed[reached - 1], atol=1e-4)
-    for epoch in itertools.islice(training.train(recipe, tiny.training_data(), state), 2):
-        resumed = epoch.state.parameters.copy()
-    np.testing.assert_allclose(resumed, undisturbed[-1], atol=1e-4)
-
-    kept = artifact.load(out)
-    assert len(kept.card["history"]) == reached
-    assert kept.card["metrics"]["validation_accuracy"] == max(record["validation_accuracy"] for record in kept.card["history"])
-
-
-def test_ctrl_c_while_an_epoch_is_being_recorded_keeps_the_one_before_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(recipe: Recipe, state: training.State) -> bytes:
-        if state.epoch == 3:
-            raise KeyboardInterrupt
-        return recorded(recipe, state)
-
-    recorded = checkpoint.to_bytes
-    monkeypatch.setattr(checkpoint, "to_bytes", interrupted)
-    out = tmp_path / "model.npz"
-    outcome = run("train", "--out", out, *options(RECIPE))
-    assert outcome.code == 130
-    assert "Interrupted after epoch 2." in outcome.err
-    assert len(artifact.load(out).card["history"]) == 2
-    assert checkpoint.from_bytes((tmp_path / "model.npz.checkpoint").read_bytes(), "")[1].epoch == 2
-
-
-def test_ctrl_c_keeps_the_best_weights_where_no_checkpoint_can_be_written(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(recipe: Recipe, state: training.State) -> bytes:
-        if state.epoch == 3:
-            raise KeyboardInterrupt
-        return recorded(recipe, state)
-
-    def full(path: Path, content: bytes) -> None:
-        if path.suffix == ".checkpoint":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(path, content)
-
-    recorded, write = checkpoint.to_bytes, artifact.write_atomically
-    monkeypatch.setattr(checkpoint, "to_bytes", interrupted)
-    monkeypatch.setattr(artifact, "write_atomically", full)
-    out = tmp_path / "model.npz"
-    outcome = run("train", "--out", out, *options(RECIPE))
-    assert outcome.code == 130
-    assert "No checkpoint was written" in outcome.err
-    assert "--resume" not in outcome.err
-    assert len(artifact.load(out).card["history"]) == 2
-
-
-def test_a_run_that_diverges_keeps_the_best_weights_of_before(run: Run, tmp_path: Path) -> None:
-    out = tmp_path / "model.npz"
-    steep = dataclasses.replace(RECIPE, learning_rate=10.0, momentum=0.999, l2=0.1, schedule="constant", epochs=100, batch_size=1000)
-    outcome = run("train", "--out", out, *options(steep))
-    assert outcome.code == 1
-    assert all(words in " ".join(outcome.err.split()) for words in ("the weights grew so large", "lower learning_rate"))
-    history = artifact.load(out).card["history"]
-    assert 1 <= len(history) < 100
-    assert list(tmp_path.iterdir()) == [out]
-
-
-def test_a_full_disk_costs_neither_the_training_nor_the_old_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    out = tmp_path / "model.npz"
-    out.write_bytes(b"the old file")
-    monkeypatch.setattr(os, "fsync", full)
-    monkeypatch.setattr(command_line, "CHECKPOINT_SECONDS", 0)
-    outcome = run("train", "--out", out, *options(RECIPE))
-    assert outcome.code == 1
-    assert outcome.err.count("No checkpoint was written: [Errno 28] No space left on device") == RECIPE.epochs + 1
-    assert "Error: [Errno 28] No space left on device" in outcome.err
-    assert out.read_bytes() == b"the old file"
-    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_the_module_runs_as_a_program_and_lists_its_commands() -> None:

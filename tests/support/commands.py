@@ -1,7 +1,10 @@
 """Commands of python -m model_core, and how they end."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from model_core.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -23,3 +26,10 @@ def refusal(outcome: Outcome) -> str:
     (line,) = outcome.err.splitlines()
     assert line.startswith("Error: ")
     return line
+
+
+def options(recipe: Recipe) -> list[str]:
+    """The command line's options that make up a recipe."""
+    values = {**recipe.as_record(), "hidden": ",".join(map(str, recipe.hidden))}
+    preset = values.pop("name")
+    return ["--recipe", preset, *itertools.chain.from_iterable((f"--{name.replace('_', '-')}", str(values[name])) for name in values)]

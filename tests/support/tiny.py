@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model_core import card, data, network, training
 from model_core.artifact import Model
 from model_core.data import LabelledImages, TrainingData
+from model_core.network import Parameters
 from model_core.recipe import Recipe
 
 TRAINING_IMAGES, TEST_IMAGES = 600, 100
@@ -93,3 +94,9 @@ def model(recipe: Recipe = RECIPE) -> Model:
 def another_model(seed: int, epochs: int) -> Model:
     """A model that is unlike the others, and the worse the fewer epochs it had."""
     return model(Recipe.from_record({**RECIPE.as_record(), "seed": seed, "epochs": epochs}))
+
+
+def assert_same_weights(one: Parameters, other: Parameters) -> None:
+    """Bit by bit."""
+    for mine, theirs in zip(one, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
