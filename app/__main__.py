@@ -1,6 +1,5 @@
 """python -m app: serve, as the ROOKIE_ environment says."""
 
-import logging.config
 import os
 import resource
 import signal
@@ -103,5 +102,5 @@ def _allow_open_files(connections: int) -> None:
 
 
 if __name__ == "__main__":
-    logging.config.dictConfig(logs.CONFIGURATION)  # what is said before the server starts is JSON too
+    logs.configure()
     main()

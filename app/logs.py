@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import logging
+import logging.config
 import sys
 import warnings
 from typing import Any
@@ -55,6 +55,11 @@ CONFIGURATION: dict[str, Any] = {
 }
 CONFIGURATION["loggers"]["uvicorn.error"]["handlers"] = []
 CONFIGURATION["loggers"]["uvicorn.error"]["propagate"] = True
+
+
+def configure() -> None:
+    """For what no uvicorn does it: the words before the service starts, and the processes that train and score."""
+    logging.config.dictConfig(CONFIGURATION)
 
 
 def take_warnings() -> None:

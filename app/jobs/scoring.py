@@ -5,6 +5,7 @@ What an uploaded card says of its own accuracy counts for nothing. The service's
 
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -13,17 +14,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
+
+from app import logs
 from app.errors import ConflictError, UnavailableError
 from app.jobs.dispatch import trainer_environ
 from app.jobs.promotion import Gate
 from app.jobs.trainer import NICENESS
 from app.settings import Settings
-from app.store import Store
+from app.store import Store, StoreError, one_line
 from model_core import Recipe, artifact, card, data
 from model_core.data import LabelledImages
 from model_core.errors import DataError
 
 TIMEOUT_SECONDS = 60.0
+log = logging.getLogger("rookie.jobs")
 
 _children: "set[subprocess.Popen[bytes]]" = set()
 _turn = threading.Lock()  # one at a time in each serving process: scoring takes a core for seconds
@@ -83,13 +88,16 @@ def stop() -> None:
 
 
 def main(promote: str) -> None:
-    """Read a weights file, print its score as JSON."""
+    """Read a weights file, print its score as JSON; where the database is away, one line of the log says it."""
     os.nice(NICENESS)
     settings = Settings.from_environ(os.environ)
     try:
         answer = score(settings, sys.stdin.buffer.read(), promote).__dict__
     except DataError as error:
         answer = {"error": str(error)}
+    except (StoreError, sa.exc.SQLAlchemyError) as error:
+        log.error("an uploaded model cannot be scored: %s", one_line(error))
+        sys.exit(1)
     with contextlib.suppress(BrokenPipeError):  # the server was killed meanwhile
         os.write(sys.stdout.fileno(), json.dumps(answer).encode())
 
@@ -98,7 +106,7 @@ def score(settings: Settings, content: bytes, promote: str) -> Score:
     """Measure the model on validation and test images, and the serving one on validation images."""
     model = artifact.from_bytes(content, "the upload")
     images = data.load_training(settings.data_dir)
-    gate = Gate(Store(settings.store_url), promote, images)
+    gate = Gate(Store(settings.store_url, make=False), promote, images)
     gate.score_current()
     accuracy = card.evaluate(model, LabelledImages(images.validation_images, images.validation_labels)).accuracy
     recipe = Recipe.from_record(model.card["recipe"])
@@ -107,4 +115,5 @@ def score(settings: Settings, content: bytes, promote: str) -> Score:
 
 
 if __name__ == "__main__":
+    logs.configure()
     main(sys.argv[1])

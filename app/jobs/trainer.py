@@ -4,6 +4,7 @@ Whatever it writes says which attempt writes. Where the job is no longer this at
 the write finds no row and the process ends without a trace.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import model_core
+from app import logs
 from app.errors import document, training_problem
 from app.jobs.promotion import Gate
 from app.jobs.stop import StopRequestedError, StopSignal
@@ -28,6 +30,7 @@ from model_core.training import State
 NICENESS = 10  # predictions come first
 BEAT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 30.0
+log = logging.getLogger("rookie.jobs")
 
 
 class LostJobError(Exception):
@@ -80,7 +83,7 @@ class Trainer:
             try:
                 return checkpoint.from_bytes(saved, f"job {self._job}'s checkpoint")[1]
             except ArtifactError as error:
-                print(f"job {self._job}: {error}; it starts afresh", file=sys.stderr)  # noqa: T201
+                log.warning("job %d: %s; it starts afresh", self._job, error)
         return State.fresh(self._recipe)
 
     def _train(self, images: data.TrainingData) -> None:
@@ -147,12 +150,14 @@ def main(job: int, attempt: int) -> None:
     try:
         store = Store(settings.store_url, make=False)
     except StoreError as error:
-        sys.exit(f"job {job}: attempt {attempt} ends: {error}")
+        log.error("job %d: attempt %d ends: %s", job, attempt, error)
+        sys.exit(1)
     threading.Thread(target=keep_beating, args=(store, job, attempt), daemon=True).start()
     try:
         work(store, settings, job, attempt, stop)
     except sa.exc.SQLAlchemyError as error:
-        sys.exit(f"job {job}: attempt {attempt} ends, and the database does not take even that: {one_line(error)}")
+        log.error("job %d: attempt %d ends, and the database does not take even that: %s", job, attempt, one_line(error))
+        sys.exit(1)
 
 
 def work(store: Store, settings: Settings, job: int, attempt: int, stop: StopSignal) -> None:
@@ -189,11 +194,12 @@ def fail(store: Store, job: int, attempt: int, problem: dict[str, Any]) -> None:
 def interrupt(store: Store, job: int, attempt: int, error: sa.exc.SQLAlchemyError) -> None:
     """The database refused a write, for want of space for example: another attempt may find it better."""
     reason = one_line(error)
-    print(f"job {job}: attempt {attempt} could not write: {reason}", file=sys.stderr)  # noqa: T201
+    log.warning("job %d: attempt %d could not write: %s", job, attempt, reason)
     detail = f"the database refused the trainer's writes ({reason}), {attempts.MOST_FAILURES} times without progress"
     with store.write() as db:
         attempts.interrupted(db, job, attempt, document(500, "database", detail))
 
 
 if __name__ == "__main__":
+    logs.configure()
     main(int(sys.argv[1]), int(sys.argv[2]))

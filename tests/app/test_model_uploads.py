@@ -117,6 +117,20 @@ def test_where_no_process_can_be_had_a_model_is_to_be_sent_again(client: TestCli
     assert "could not be started (Resource temporarily unavailable)" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("database", ["absent", "empty"])
+def test_a_database_that_fails_the_scoring_is_one_line_of_the_log(
+    settings: Settings, capfd: pytest.CaptureFixture[str], database: str
+) -> None:
+    settings.state_dir.mkdir()
+    if database == "empty":
+        (settings.state_dir / "rookie.db").touch()
+    with pytest.raises(UnavailableError, match="ended with code 1; the service's log says more"):
+        scoring.score_in_process(settings, artifact.to_bytes(tiny.model()), "never")
+    (line,) = capfd.readouterr().err.splitlines()
+    reason = {"absent": "there is no database", "empty": "no such table: activations"}[database]
+    assert f"an uploaded model cannot be scored: {reason}" in json.loads(line)["message"]
+
+
 def test_one_model_is_scored_at_a_time(client: TestClient) -> None:
     with scoring._turn:
         answer = upload(client, tiny.model())

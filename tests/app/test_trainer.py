@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -159,11 +160,9 @@ def test_a_run_that_is_taken_up_ends_as_one_that_was_never_broken_off(store: Sto
         assert [record["epoch"] for record in jobs.history(db, row.id)] == [3, 4]
 
 
-def test_a_damaged_checkpoint_is_said_and_the_run_starts_afresh(
-    store: Store, settings: Settings, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_checkpoint_is_said_and_the_run_starts_afresh(store: Store, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     row = finish(store, start(store, settings, saved=b"damaged"))
-    assert "starts afresh" in capfd.readouterr().err
+    assert "starts afresh" in caplog.text
     with store.read() as db:
         assert [record["epoch"] for record in jobs.history(db, row.id)] == [1, 2, 3, 4]
 
@@ -305,11 +304,11 @@ def test_a_database_that_refuses_again_and_again_fails_the_job_with_its_reason(s
 
 
 def run_trainer(settings: Settings) -> list[str]:
-    """The lines that a trainer of no job of this database prints as it fails."""
+    """What a trainer of no job of this database says in the log as it fails."""
     command = [sys.executable, "-m", "app.jobs.trainer", "1", "1"]
     done = subprocess.run(command, env=environ_of(settings), check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 1
-    return done.stderr.splitlines()
+    return [json.loads(line)["message"] for line in done.stderr.splitlines()]
 
 
 def test_a_trainer_makes_no_database_where_there_is_none(settings: Settings) -> None:
