@@ -8,6 +8,8 @@ import sys
 from functools import partial
 from types import FrameType
 
+if __name__ == "__main__":  # until there is something to end in good order, Ctrl-C ends at once, and without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 # Before NumPy loads: one image is too little work to share, and idle BLAS threads would spin on the cores that the event loop needs.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_variable, "1")
@@ -39,7 +41,8 @@ def main() -> None:
         open_store(settings).close()
     except (SettingsError, StoreError, RookieError) as error:
         sys.exit(f"rookie: {error}")
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     with metric_files.folder(settings.state_dir, settings.workers):
         _serve(settings)
 

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app import limits, policy
-from app.errors import BadRequestError, HeadTooLargeError, Problem, TooSlowError
+from app.errors import BadRequestError, Problem, TooSlowError
 from app.framing import Framing
 from app.settings import Settings
 
@@ -24,8 +24,9 @@ SPARE_CONNECTIONS = 64  # for those and for probes; beyond them nothing is said
 HURRIED_RATE = 64 * 2**10
 HURRIED_SECONDS = 5.0
 MOST_PIPELINED = 512  # requests that wait behind one on its connection, at 3 kB each
-HEAD_BYTES = 64 * 2**10
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
+# Nobody reads it; the framework would take it apart for every request, in a time that may grow with the square of its length.
+DROPPED_HEADER = b"cookie"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Connection(HttpToolsProtocol):
         self._stage = "idle"  # or "head" or "body": what has begun to arrive
         self._since = self.loop.time()  # of that stage; a body's bytes put it off, up to now
         self._hurried_since = self._since  # the same by the rate that is asked for where memory is short
-        self._head_bytes = self._drained_bytes = 0
+        self._drained_bytes = 0
         self._framing = Framing()
         self._closes = False  # once the request has arrived
         self._unread_since: float | None = None  # the client takes no more of its answer
@@ -114,14 +115,14 @@ class Connection(HttpToolsProtocol):
             self._look_again.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Judge a head's length, too: the parser does not."""
+        """Judge the length of a head, and of what wraps a body, too: the parser does not."""
         if self._refusal:
             return
-        self._head_bytes += len(data)
-        self._framing.begin_read()
+        self._framing.begin_read(len(data))
         super().data_received(data)
-        if self._stage != "body" and self._head_bytes > HEAD_BYTES and not self._has_refused():
-            self._refuse(HeadTooLargeError(f"the request's head has more than {HEAD_BYTES} bytes"))
+        problem = self._framing.end_read()
+        if problem and not self._has_refused():
+            self._refuse(problem)
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -134,7 +135,7 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A line of the head. What comes after a body is not kept: nobody reads it."""
         self._end_flood(self._framing.header())
-        if self._stage != "body":
+        if self._stage != "body" and name.lower() != DROPPED_HEADER:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -177,7 +178,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         self.flow.resume_reading()
         self._enter("idle")
-        self._head_bytes = 0
+        self._framing.end_request()
         if self._closes:
             self.transport.close()
 

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.errors import UnavailableError
 from app.reading import Readers
-from app.store import Row, Store, events
+from app.store import Row, Store, events, jobs
 
 HEARTBEAT_SECONDS = 15.0  # proxies close a connection that is silent for long
 
@@ -22,6 +22,7 @@ class _Feed:
 
     events: list[Row] = field(default_factory=list)
     followers: int = 0
+    is_gone: bool = False  # the job was forgotten
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -44,7 +45,7 @@ class EventHub:
 
     @asynccontextmanager
     async def follow(self, job: int, after: int) -> AsyncIterator[AsyncIterator[Row | None]]:
-        """A job's events with a number above `after`, up to its `done`; None says now and then that the stream lives.
+        """A job's events with a number above `after`, up to its `done` or until it is forgotten; now and then None, a sign of life.
 
         Raises UnavailableError where too many follow already.
         """
@@ -74,23 +75,29 @@ class EventHub:
         for feed in self._feeds.values():
             feed.tell()
 
-    def _tell(self, job: int, last: int, rows: list[Row]) -> None:
+    def _tell(self, job: int, last: int, rows: list[Row] | None) -> None:
         """Add the events after `last` to a job's feed, unless another reading came first, or nobody follows it any more."""
         feed = self._feeds.get(job)
-        if rows and feed is not None and feed.last_id == last:
+        if feed is None:
+            return
+        if rows is None:
+            feed.is_gone = True
+            feed.tell()
+        elif rows and feed.last_id == last:
             feed.events.extend(rows)
             feed.tell()
 
-    def _fetch(self, known: Mapping[int, int]) -> dict[int, list[Row]]:
-        """The events of each job after the last one that is known."""
+    def _fetch(self, known: Mapping[int, int]) -> dict[int, list[Row] | None]:
+        """The events of each job after the last one that is known; None for a job that is no longer there."""
         with self._store.read() as db:
-            return {job: events.after(db, job, last) for job, last in known.items()}
+            there = jobs.which_exist(db, known)
+            return {job: events.after(db, job, last) if job in there else None for job, last in known.items()}
 
     async def _events(self, feed: _Feed, after: int) -> AsyncIterator[Row | None]:
         place = bisect_right([event.id for event in feed.events], after)
         if place and place == len(feed.events) and feed.events[-1].kind == "done":
             place -= 1  # a client that comes back for more of an ended job hears once more that it ended
-        while not self._closed:
+        while not self._closed and not feed.is_gone:
             news = feed.news
             for event in feed.events[place:]:
                 yield event

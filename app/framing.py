@@ -1,10 +1,12 @@
-"""How finely a client may cut up a request: each header, parameter and chunk of a body costs a call of Python, however little is in it."""
+"""How finely a client may cut up a request, and how much it may wrap around a body: each piece costs a call of Python."""
 
 from app.errors import AddressTooLongError, BadRequestError, HeadTooLargeError, Problem
 
+HEAD_BYTES = 64 * 2**10  # of a head; and of what wraps a body in chunks: their lengths and extensions, trailers
 MOST_HEADERS = 100  # trailers included; browsers behind a few proxies send forty
 MOST_SMALL_CHUNKS = 1024
 CHUNK_BYTES = 256  # chunks that hold this much on average may be as many as the body needs
+WRAPPED_BYTES = 16  # of a body, for which one byte more may wrap it: a chunk of CHUNK_BYTES takes seven
 MOST_ADDRESS_BYTES = 2048
 MOST_PARAMETERS = 100  # in an address
 MOST_PIECES = 2048  # headers and chunks of the requests that are read at once; 100 of them may have 20 each
@@ -14,11 +16,22 @@ class Framing:
     """Counts the pieces of a connection's requests. Each method says what to answer where there are too many."""
 
     def __init__(self) -> None:
-        self._pieces = self._headers = self._chunks = self._body_bytes = 0
+        self._pieces = self._headers = self._chunks = self._body_bytes = self._bare_bytes = 0
+        self._in_body = False
 
-    def begin_read(self) -> None:
-        """Some bytes came, of one request or of many: the event loop does nothing else until they are read."""
+    def begin_read(self, count: int) -> None:
+        """So many bytes came, of one request or of many: the event loop does nothing else until they are read."""
         self._pieces = 0
+        self._bare_bytes += count
+
+    def end_read(self) -> Problem | None:
+        """They are read; those which are no body belong to one that is not whole yet."""
+        if not self._in_body:
+            too_long = "the request's head has", HEAD_BYTES
+        else:  # the head came before it, maybe in the same read
+            too_long = "what wraps the request's body has", 2 * HEAD_BYTES + self._body_bytes // WRAPPED_BYTES
+        what, most = too_long
+        return HeadTooLargeError(f"{what} more than {HEAD_BYTES} bytes") if self._bare_bytes > most else None
 
     def begin_request(self) -> None:
         """The next request begins."""
@@ -26,6 +39,7 @@ class Framing:
 
     def address(self, url: bytes) -> Problem | None:
         """The head is whole: this is what it asks for."""
+        self._in_body = True
         if len(url) > MOST_ADDRESS_BYTES:
             return AddressTooLongError(f"the address has more than {MOST_ADDRESS_BYTES} bytes")
         return BadRequestError(f"the address has more than {MOST_PARAMETERS} parameters") if url.count(b"&") >= MOST_PARAMETERS else None
@@ -48,6 +62,11 @@ class Framing:
     def body(self, count: int) -> None:
         """So many bytes of the body."""
         self._body_bytes += count
+        self._bare_bytes -= count
+
+    def end_request(self) -> None:
+        """The request is whole."""
+        self._bare_bytes, self._in_body = 0, False
 
     def _piece(self) -> Problem | None:
         self._pieces += 1

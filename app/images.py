@@ -68,6 +68,7 @@ def open_picture(content: bytes) -> Image.Image:
     except DECODING_ERRORS as error:
         raise NotAnImageError(f"the upload is not a picture that can be read; send one as {', '.join(FORMATS)}") from error
     _check_effort(image, content)
+    _scale_transparency(image)
     return image
 
 
@@ -91,6 +92,29 @@ def _count_scans(content: bytes) -> int:
     return scans
 
 
+def _scale_transparency(image: Image.Image) -> None:
+    """Bring a PNG's transparent value to eight bits like the pixels: Pillow leaves it as it stands in the file."""
+    value = image.info.get("transparency")
+    if image.format != "PNG" or image.mode not in ("L", "RGB") or value is None:
+        return
+    depth = image.tile[0].args  # type: ignore[attr-defined] # of every picture that was read from a file
+    samples = [_to_eight_bits(sample, depth) for sample in (value if image.mode == "RGB" else [value])]
+    image.info["transparency"] = tuple(samples) if image.mode == "RGB" else samples[0]
+
+
+def _to_eight_bits(sample: int, depth: str) -> int:
+    """A sample of a PNG, of which as many bits count as Pillow's name for its depth says."""
+    match depth:
+        case "L;2":
+            return (sample & 3) * 85
+        case "L;4":
+            return (sample & 15) * 17
+        case "RGB;16B":
+            return sample >> 8
+        case _:
+            return sample & 255
+
+
 @contextmanager
 def reading(image: Image.Image) -> Iterator[None]:
     """Whatever decoding `image` meets is UnreadableImageError."""
@@ -111,9 +135,9 @@ def _check_size(image: Image.Image) -> None:
 
 
 def check_frames(image: Image.Image) -> None:
-    """Refuse an animation: which of its pictures is meant?"""
+    """Refuse an animation: which of its pictures is meant? Behind a camera's JPEG (MPO) is the same one, smaller or from the side."""
     frames = getattr(image, "n_frames", 1)
-    if frames > 1:
+    if frames > 1 and image.format != "MPO":
         raise UnreadableImageError(f"the {image.format} picture is animated, with {frames} frames; send one picture")
 
 

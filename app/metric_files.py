@@ -7,19 +7,22 @@ from the start; and they lie in the state folder, where nobody cleans up as in /
 import fcntl
 import logging
 import os
-import shutil
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it when it is first imported
 FILE_BYTES = 2**20  # some ten thousand figures
-KINDS = ("counter", "histogram", "gauge_livesum", "gauge_max")
+LIVE_KIND = "gauge_livesum"  # of those processes alone that live
+KINDS = ("counter", "histogram", LIVE_KIND, "gauge_max")
 _PREFIX = "metrics-"
+MOST_TRIES = 10  # of a scrape, while processes come and go
 log = logging.getLogger("rookie.metrics")
 
 
@@ -38,18 +41,32 @@ def _place(state: Path) -> Path | None:
     """The state folder; where there is none (PostgreSQL has the state), the system's for temporary files."""
     with suppress(OSError):
         state.mkdir(parents=True, exist_ok=True)
-        for left in state.glob(f"{_PREFIX}*"):  # by a service that was killed
-            with suppress(OSError), _held(left):
-                shutil.rmtree(left)
+        for left in state.glob(f"{_PREFIX}*"):  # by a service that was killed, or has not come to lock its own yet
+            if _files(left):
+                with suppress(OSError), _held(left):
+                    _remove(left)
         if os.access(state, os.W_OK):
             return state
     return None
 
 
+def _files(place: Path, kinds: str = "|".join(KINDS)) -> dict[Path, int]:
+    """The files of such `kinds` in a folder, and the number of the process that each belongs to."""
+    named = ((path, re.fullmatch(rf"(?:{kinds})_(\d+)\.db", path.name)) for path in place.glob("*.db"))
+    return {path: int(name[1]) for path, name in named if name}
+
+
+def _remove(left: Path) -> None:
+    """What is ours in a folder, and the folder if there is nothing else in it."""
+    for path in _files(left):
+        path.unlink()
+    left.rmdir()
+
+
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
     """Nobody else's while this lasts. Raises BlockingIOError where it is somebody's."""
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -58,20 +75,42 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def reserve() -> None:
-    """Take the room for this process's files. Where there is none, it counts for itself alone, and the log says so."""
+    """Take over a dead process's files, or make some. Where there is no room, this one counts for itself alone, and the log says so."""
     place = os.environ.get(FOLDER_VARIABLE)
     if not place:
         return
+    _forget_dead_processes(Path(place))
     files = [Path(place, f"{kind}_{os.getpid()}.db") for kind in KINDS]
     try:
-        for path in files:
-            path.write_bytes(bytes(FILE_BYTES))
+        for kind, path in zip(KINDS, files, strict=True):
+            if not path.exists() and not _inherit(kind, path):
+                path.write_bytes(bytes(FILE_BYTES))
     except OSError as error:
         log.warning("%s takes no files (%s): /metrics shows this process's figures to itself alone, until it is started anew", place, error)
         for path in files:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         values.ValueClass = values.MutexValue
+
+
+def _inherit(kind: str, path: Path) -> bool:
+    """Go on where a process has died: its counts are counted on, and its file is not there for ever."""
+    for left, process in _files(path.parent, kind).items():
+        if not _is_alive(process):
+            with suppress(FileNotFoundError):  # another process was quicker
+                left.rename(path)
+                return True
+    return False
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, who has its number now
+        return True
+    return True
 
 
 def shared_registry(own: CollectorRegistry) -> CollectorRegistry:
@@ -81,13 +120,23 @@ def shared_registry(own: CollectorRegistry) -> CollectorRegistry:
         return own
     _forget_dead_processes(Path(place))
     shared = CollectorRegistry()
-    MultiProcessCollector(shared, place)  # type: ignore[no-untyped-call]
+    _Collector(shared, place)  # type: ignore[no-untyped-call]
     return shared
+
+
+class _Collector(MultiProcessCollector):
+    """Prometheus-client's; it begins again where a file was inherited between finding and reading it."""
+
+    def collect(self) -> Any:
+        """The sums of what all files hold."""
+        for _ in range(MOST_TRIES):
+            with suppress(FileNotFoundError):
+                return super().collect()  # type: ignore[no-untyped-call]
+        return super().collect()  # type: ignore[no-untyped-call]
 
 
 def _forget_dead_processes(place: Path) -> None:
     """The gauges of a process that was killed count no longer; its counters still do."""
-    for file in place.glob("gauge_live*_*.db"):
-        number = int(file.stem.rpartition("_")[2])
-        if not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
-            mark_process_dead(number, str(place))  # type: ignore[no-untyped-call]
+    for process in _files(place, LIVE_KIND).values():
+        if not _is_alive(process):
+            mark_process_dead(process, str(place))  # type: ignore[no-untyped-call]

@@ -18,7 +18,7 @@ from app.images import SIDE
 WORKING_SIDE = 448  # pixels; a garment that fills an eighth of the picture still has more than 28 x 28
 MOST_PIXELS = images.MAX_PIXELS
 # Of those, by format. JPEG is shrunk while it is decoded: room for a 50-megapixel telephone's. WebP's decoder keeps four copies.
-SHARES = {"JPEG": 2.0, "WEBP": 0.375}
+SHARES = {"JPEG": 2.0, "MPO": 2.0, "WEBP": 0.375}
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
 LEAST_WHITE = 128  # the lightest part of a garment is at least this light in the end
@@ -123,7 +123,7 @@ def shrink_to(image: Image.Image, side: int) -> Image.Image:
     if longest < side and side != SIDE:
         return image
     width, height = (max(1, round(edge * side / longest)) for edge in image.size)
-    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+    if image.mode not in (("LA", "RGBA") if image.has_transparency_data else ("L", "RGB")):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image.resize((width, height), Image.Resampling.LANCZOS if side == SIDE else Image.Resampling.BOX, reducing_gap=3.0)
 

@@ -31,7 +31,12 @@ class Worker(multiprocess.Process):
 
     def start(self) -> None:
         """Start the process. Its end of the pipe is its own from then on: where that is closed, it has died."""
-        super().start()
+        # Until it has a handler of its own it leaves Ctrl-C to the supervisor: it would end with a traceback.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            super().start()
+        finally:
+            signal.signal(signal.SIGINT, handler)
         self.child_conn.close()
 
     def is_alive(self, timeout: float = 5) -> bool:

@@ -25,7 +25,7 @@ from app.settings import Settings
 from app.store import Store, StoreError, one_line
 from model_core import Recipe, artifact, card, data
 from model_core.data import LabelledImages
-from model_core.errors import DataError
+from model_core.errors import ArtifactError, DataError
 
 TIMEOUT_SECONDS = 60.0
 log = logging.getLogger("rookie.jobs")
@@ -76,7 +76,8 @@ def _run(settings: Settings, content: bytes, promote: str) -> Mapping[str, Any]:
 
 def _started(command: list[str], environ: dict[str, str]) -> "subprocess.Popen[bytes]":
     try:
-        return subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # A session of its own: Ctrl-C in the server's terminal is the server's to answer.
+        return subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     except OSError as error:  # no memory, no process to be had
         raise UnavailableError(f"the scoring process could not be started ({error.strerror}); send the model again later", 5) from error
 
@@ -88,14 +89,14 @@ def stop() -> None:
 
 
 def main(promote: str) -> None:
-    """Read a weights file, print its score as JSON; where the database is away, one line of the log says it."""
+    """Read a weights file, print its score as JSON; where that cannot be, one line of the log says why."""
     os.nice(NICENESS)
     settings = Settings.from_environ(os.environ)
     try:
         answer = score(settings, sys.stdin.buffer.read(), promote).__dict__
     except DataError as error:
         answer = {"error": str(error)}
-    except (StoreError, sa.exc.SQLAlchemyError) as error:
+    except (StoreError, sa.exc.SQLAlchemyError, ArtifactError) as error:  # the last: the server died before it had handed over all
         log.error("an uploaded model cannot be scored: %s", one_line(error))
         sys.exit(1)
     with contextlib.suppress(BrokenPipeError):  # the server was killed meanwhile

@@ -11,24 +11,37 @@ class StopRequestedError(BaseException):
 
 
 class StopSignal:
-    """Raises StopRequestedError in the main thread, once, when SIGTERM arrives."""
+    """Raises StopRequestedError in the main thread, once, when SIGTERM arrives: in `heard`, and not in `held`."""
 
     def __init__(self) -> None:
-        self._held = self._arrived = False
+        self._held, self._arrived = True, False
 
     def listen(self) -> None:
-        """From now on SIGTERM raises."""
+        """From now on SIGTERM waits to be heard."""
         signal.signal(signal.SIGTERM, self._on_signal)
 
     @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Inside, the signal raises, and so does one that waits."""
+        self._held = False
+        try:
+            self._raise_what_waits()
+            yield
+        finally:
+            self._held = True
+
+    @contextmanager
     def held(self) -> Iterator[None]:
-        """Inside, the signal waits: broken off at any place, a transaction could leave the database locked."""
-        self._held = True
+        """Inside, the signal waits again: broken off at any place, a transaction could leave the database locked."""
+        before, self._held = self._held, True
         try:
             yield
         finally:
-            self._held = False
-        if self._arrived:
+            self._held = before
+        self._raise_what_waits()
+
+    def _raise_what_waits(self) -> None:
+        if self._arrived and not self._held:
             self._arrived = False
             raise StopRequestedError
 

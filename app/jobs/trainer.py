@@ -164,8 +164,9 @@ def work(store: Store, settings: Settings, job: int, attempt: int, stop: StopSig
     """Do the job, and say in the database how it ended."""
     trainer = None
     try:
-        trainer = Trainer(store, settings, job, attempt, stop)
-        trainer.run()
+        with stop.heard():
+            trainer = Trainer(store, settings, job, attempt, stop)
+            trainer.run()
     except LostJobError:
         pass
     except StopRequestedError:

@@ -11,6 +11,8 @@ from app.errors import InferenceError, TooLargeError
 HEADER_LENGTH = "inference-header-content-length"
 MOST_JSON_BYTES = 16 * 2**20  # numbers as Python objects take up to ten times their text; as a binary tensor they take nothing more
 _SLICE_BYTES = 2**16
+# All is parsed in one go, in which nothing else runs: a tenth of a second for so many numbers. An honest request has few words.
+MOST_NUMBERS, MOST_QUOTES = 2 * 2**20, 10_000
 # Lists cost most: sixty bytes for the two of `[]`. An honest row of 28 pixels has one bracket to 28 numbers.
 _FREE_BRACKETS, _BYTES_A_BRACKET = 10_000, 16
 
@@ -59,10 +61,12 @@ def unpack(content: bytes, encoding: str, most_bytes: int) -> bytes:
 
 def parse_object(content: bytes) -> dict[str, Any]:
     """A JSON object, of bounded cost. Raises InferenceError."""
-    brackets = content.count(b"[") + content.count(b"{")
-    if len(content) > MOST_JSON_BYTES or brackets > _FREE_BRACKETS + len(content) // _BYTES_A_BRACKET:
+    brackets, commas, quotes = content.count(b"[") + content.count(b"{"), content.count(b","), content.count(b'"')
+    too_many_lists = brackets > _FREE_BRACKETS + len(content) // _BYTES_A_BRACKET
+    if len(content) > MOST_JSON_BYTES or too_many_lists or commas > MOST_NUMBERS or quotes > MOST_QUOTES:
         raise TooLargeError(
-            f"{len(content)} bytes of JSON with {brackets} lists are more than is parsed; send the pixels as a binary tensor"
+            f"{len(content)} bytes of JSON with {brackets} lists, {commas} commas and {quotes} quotes are more than is parsed;"
+            " send the pixels as a binary tensor, or in several requests"
         )
     try:
         parsed = pydantic_core.from_json(content, allow_inf_nan=False, cache_strings="keys")

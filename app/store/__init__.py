@@ -21,6 +21,7 @@ MOST_CHANGES = 20  # that requests make or wait to make: half of the 40 threads 
 _WRITE_LOCK = 784_500_324  # any number that no other program locks in this PostgreSQL database
 # A server that no longer answers is given up after about as long: without this, a call to it could hang for hours.
 _POSTGRES = {
+    "client_encoding": "utf8",  # without it, all text of a database without an encoding (SQL_ASCII) would be bytes
     "connect_timeout": BUSY_SECONDS,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -68,6 +69,8 @@ class Store:
     def prepare(self) -> None:
         """Create the tables where they are missing. Raises StoreError where the database cannot be used."""
         with _explained(self.shown_url), self.write() as db:
+            if not self.is_sqlite:
+                _insist_on_unicode(db)
             migrations.bring_up_to_date(db)
 
     def explained(self) -> AbstractContextManager[None]:
@@ -171,6 +174,13 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
     )
     sa.event.listen(engine, "connect", _prepare_postgres)
     return engine
+
+
+def _insist_on_unicode(db: sa.Connection) -> None:
+    """Raises SchemaError for a database of PostgreSQL that cannot hold every text that a client may send."""
+    encoding = db.scalar(sa.text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise SchemaError(f"has the encoding {encoding}; make one with ENCODING 'UTF8'")
 
 
 def _prepare_postgres(connection: Any, _record: Any) -> None:

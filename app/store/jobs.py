@@ -1,5 +1,6 @@
 """Training jobs: a queue, claimed in order, and what can be read of it. `attempts` has what a trainer may write."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,6 +40,11 @@ def prune(db: sa.Connection, keep: int) -> None:
 def find(db: sa.Connection, job: int) -> Row | None:
     """One job."""
     return db.execute(sa.select(jobs).where(jobs.c.id == job)).one_or_none()
+
+
+def which_exist(db: sa.Connection, wanted: Iterable[int]) -> set[int]:
+    """Those of the jobs that were not forgotten."""
+    return set(db.scalars(sa.select(jobs.c.id).where(jobs.c.id.in_(wanted))))
 
 
 def with_key(db: sa.Connection, key: str) -> Row | None:

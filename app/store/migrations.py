@@ -12,9 +12,10 @@ class SchemaError(Exception):
 
 
 def bring_up_to_date(db: sa.Connection) -> None:
-    """Create the tables in an empty database, or take an older one's steps. Raises SchemaError for a newer one."""
+    """Create the tables in an empty database, or take an older one's steps. Raises SchemaError for a newer one, or another program's."""
     found = _version(db)
     if found is None:
+        _insist_on_room(db)
         schema.metadata.create_all(db)
         db.execute(schema.meta.insert().values(key="schema", value=str(schema.VERSION)))
         return
@@ -32,6 +33,14 @@ def insist_on_present(db: sa.Connection) -> None:
     if found != schema.VERSION:
         state = "has no tables of Rookie's" if found is None else f"has schema {found}, this version of Rookie needs {schema.VERSION}"
         raise SchemaError(f"{state}; start the service once, or name another database")
+
+
+def _insist_on_room(db: sa.Connection) -> None:
+    """Raises SchemaError where a name that we need is somebody else's already: that table would be taken for ours."""
+    found = set(sa.inspect(db).get_table_names())
+    taken = sorted(found & set(schema.metadata.tables))
+    if taken:
+        raise SchemaError(f"has a table {taken[0]!r}, which is not Rookie's; name another database")
 
 
 def _version(db: sa.Connection) -> int | None:

@@ -1,6 +1,8 @@
 """Connections that are too many, too slow or gone: each meets a bound, and the others are served meanwhile."""
 
+import asyncio
 import contextlib
+import functools
 import json
 import socket
 import time
@@ -11,7 +13,11 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
+from app.connections import Connection, Patience
 from app.policy import HEADERS
 from app.settings import Settings
 from tests.app.test_metrics import value
@@ -22,6 +28,7 @@ from tests.support.service import eventually, free_port, server
 PNG = encode(grey())
 POST = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
 CONNECTIONS = 12
+WRAPPING = 2**18
 GENEROUS_SECONDS = 20.0  # for a machine that is busy; the bounds are a second or two
 
 
@@ -158,10 +165,14 @@ def test_requests_that_wait_behind_one_on_their_connection_have_a_limit_that_is_
     [
         (b"1\r\nx\r\n" * 1100, 400, "bad-request", "more than 1024 chunks of less than 256 bytes"),
         (b"0\r\n" + b"a:\r\n" * 101, 431, "head-too-large", "more than 100 headers"),
+        (b"1\r\nx\r\n0\r\na: " + b"a" * WRAPPING, 431, "head-too-large", "what wraps the request's body has more than 65536 bytes"),
+        (b"1\r\nx\r\n0\r\n" + b"a" * WRAPPING, 431, "head-too-large", "what wraps the request's body has more than 65536 bytes"),
+        (b"1;a=" + b"a" * WRAPPING, 431, "head-too-large", "what wraps the request's body has more than 65536 bytes"),
+        ((b"1;" + b"a" * 1000 + b"\r\nx\r\n") * 200, 431, "head-too-large", "what wraps the request's body has more than 65536 bytes"),
     ],
-    ids=["chunks", "trailers"],
+    ids=["chunks", "trailers", "an endless trailer", "a trailer's endless name", "an endless extension", "extensions"],
 )
-def test_a_body_that_comes_in_too_many_pieces_is_refused_with_the_limit(
+def test_a_body_that_is_cut_up_or_wrapped_without_measure_is_refused_with_the_limit(
     service: tuple[int, httpx2.Client], pieces: bytes, status: int, code: str, named: str
 ) -> None:
     with connect(service[0]) as connection:
@@ -179,6 +190,29 @@ def test_requests_sent_at_once_may_not_come_in_too_many_pieces_together(service:
             connection.sendall(request * 200)
         answer = everything(connection)
     assert b"requests of more than 2048 headers and chunks came at once" in answer
+
+
+def test_cookies_are_not_handed_on() -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
+        seen.extend(scope["headers"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def ask() -> None:
+        config = uvicorn.Config(answer, interface="asgi3", lifespan="off", log_config=None)
+        config.load()
+        made = functools.partial(Connection, patience=Patience.of(Settings()), config=config, server_state=ServerState(), app_state={})
+        server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b'GET / HTTP/1.0\r\nCookie: a="\\""\r\nX-Kept: yes\r\nCOOKIE: b=c\r\n\r\n')
+            await reader.read()
+            writer.close()
+
+    asyncio.run(ask())
+    assert seen == [(b"x-kept", b"yes")]
 
 
 def test_an_address_of_thousands_of_parameters_is_refused(service: tuple[int, httpx2.Client]) -> None:

@@ -1,10 +1,11 @@
 """GET /train/{job}/events: told as it happens, from any place on, to many at once, and at no cost to the job."""
 
+import asyncio
 import dataclasses
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.events import HEARTBEAT_SECONDS, EventHub
+from app.reading import Readers
 from app.settings import Settings
-from app.store import Row, jobs, schema
-from tests.support.service import client_of, eventually, free_port, server, wait_for
+from app.store import Row, Store, jobs, schema
+from tests.support.service import client_of, eventually, free_port, server, store_of, wait_for
 from tests.support.streams import all_of, following, parse
 
 SHORT = {"epochs": 3, "hidden": [16, 9], "batch_size": 64, "promote": "always"}
 LONG = {**SHORT, "epochs": 2000}
 LISTENERS = 50
+GENEROUS_SECONDS = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ def test_a_job_that_is_forgotten_just_before_it_is_followed_is_not_found(own_cli
     wait_for(own_client, job, "succeeded")
     fetch = EventHub._fetch
 
-    def forget_and_fetch(hub: EventHub, known: dict[int, int]) -> dict[int, list[Row]]:
+    def forget_and_fetch(hub: EventHub, known: dict[int, int]) -> dict[int, list[Row] | None]:
         with hub._store.write() as db:
             db.execute(schema.models.update().values(job=None))
             jobs.submit(db, {}, "never")
@@ -69,6 +72,29 @@ def test_a_job_that_is_forgotten_just_before_it_is_followed_is_not_found(own_cli
     monkeypatch.setattr(EventHub, "_fetch", forget_and_fetch)
     assert own_client.get(f"/train/{job}/events").status_code == 404
     assert own_client.app.state.hub._feeds == {}  # type: ignore[attr-defined]
+
+
+def test_a_stream_ends_when_its_job_is_forgotten(settings: Settings) -> None:
+    async def follow_and_forget(store: Store) -> list[str]:
+        hub = EventHub(store, Readers(), most_followers=1)
+        async with hub.follow(1, after=0) as stream:
+            told = [event.kind async for event in _first(stream)]
+            with store.write() as db:
+                db.execute(schema.events.delete())
+                db.execute(schema.jobs.delete())
+            await hub.refresh()
+            return told + [event.kind async for event in stream if event]
+
+    with store_of(settings) as store:
+        with store.write() as db:
+            jobs.submit(db, {}, "never")
+        assert asyncio.run(asyncio.wait_for(follow_and_forget(store), GENEROUS_SECONDS)) == ["status"]
+
+
+async def _first(stream: AsyncIterator[Row | None]) -> AsyncIterator[Row]:
+    event = await anext(stream)
+    assert event is not None
+    yield event
 
 
 def test_an_event_is_told_while_the_job_runs(live: httpx2.Client) -> None:

@@ -12,12 +12,13 @@ from PIL import Image
 
 from app import images
 from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError
-from tests.support.attacks import chunk, with_chunk
-from tests.support.pictures import encode, grey, png_claiming, slope
+from tests.support.attacks import with_chunk
+from tests.support.pictures import chunk, encode, grey, png, png_claiming, slope
 
 COLOUR = np.random.default_rng(1).integers(0, 256, (28, 28, 4), np.uint8)
 INDICES = np.random.default_rng(2).integers(0, 8, (28, 28), np.uint8)
 PALETTE = np.random.default_rng(3).integers(0, 256, (8, 3), np.uint8)
+DEEP = np.random.default_rng(5).integers(0, 65536, (28, 28, 3), np.uint16)
 WIDE = np.random.default_rng(4).integers(0, 65536, (28, 28), np.uint16)
 
 
@@ -60,12 +61,32 @@ KINDS: dict[str, Callable[[], tuple[bytes, NDArray[np.generic], int]]] = {
         np.where(WIDE[3, 4] == WIDE, 0, WIDE >> 8),
         0,
     ),
+    "2-bit grey with one transparent value": lambda: (
+        png(WIDE[..., None] & 3, 2, [2]),
+        np.where(WIDE & 3 == 2, 0, (WIDE & 3) * 85),
+        0,
+    ),
+    "4-bit grey with one transparent value": lambda: (
+        png(WIDE[..., None] & 15, 4, [9]),
+        np.where(WIDE & 15 == 9, 0, (WIDE & 15) * 17),
+        0,
+    ),
+    "16-bit colours with one transparent": lambda: (
+        png(DEEP, 16, DEEP[3, 4].tolist()),
+        np.where((DEEP[3, 4] == DEEP).all(axis=-1), 0, luma((DEEP >> 8).astype(np.uint8))),
+        1,
+    ),
     "palette": lambda: (encode(palette_image()), luma(PALETTE)[INDICES], 1),
     "palette with transparency": lambda: (encode(palette_image(), transparency=5), np.where(INDICES == 5, 0, luma(PALETTE)[INDICES]), 1),
     "1-bit": lambda: (encode(Image.fromarray(grey() > 127)), np.where(grey() > 127, 255, 0), 0),
     "16-bit grey": lambda: (encode(WIDE), WIDE >> 8, 0),
     "grey JPEG": lambda: (encode(slope(), "JPEG", quality=95), slope(), 4),
     "colour JPEG": lambda: (encode(np.dstack([slope()] * 3), "JPEG", quality=95), slope(), 4),
+    "JPEG with another picture behind it": lambda: (
+        encode(Image.fromarray(slope()), "MPO", save_all=True, append_images=[Image.fromarray(grey())], quality=95),
+        slope(),
+        4,
+    ),
     "CMYK JPEG": lambda: (encode(black_ink(slope()), "JPEG", quality=95), slope(), 4),
     "BMP": lambda: (encode(grey(), "BMP"), grey(), 0),
     "lossless WebP": lambda: (encode(grey(), "WEBP", lossless=True), grey(), 0),
@@ -133,7 +154,7 @@ def all_files() -> dict[str, bytes]:
     return {**{kind: make()[0] for kind, make in KINDS.items()}, **{f"animated {each}": animation(each) for each in ANIMATED}}
 
 
-@pytest.mark.filterwarnings("ignore:Invalid APNG")
+@pytest.mark.filterwarnings("ignore:Invalid APNG", "ignore:Image appears to be a malformed MPO file")
 def test_damage_to_a_file_is_answered_with_an_error_of_ours_or_a_picture() -> None:
     rng = np.random.default_rng(7)
     for kind, whole in all_files().items():

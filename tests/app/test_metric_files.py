@@ -3,10 +3,13 @@
 import errno
 import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, values
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from app import metric_files
 from app.metric_files import FILE_BYTES, FOLDER_VARIABLE, KINDS
@@ -31,6 +34,57 @@ def test_they_lie_in_the_state_folder_and_what_a_killed_service_left_there_goes(
         assert set(tmp_path.iterdir()) == {mine, held}
     os.close(handle)
     assert set(tmp_path.iterdir()) == {held}
+
+
+def test_what_is_not_theirs_stays_whatever_its_name(tmp_path: Path) -> None:
+    export, mixed, empty = tmp_path / "metrics-2025" / "deep" / "export.csv", tmp_path / "metrics-mixed", tmp_path / "metrics-empty"
+    export.parent.mkdir(parents=True)
+    export.write_text("precious")
+    for folder in (mixed, empty):  # the empty one may be another service's that starts just now
+        folder.mkdir()
+    for name in ("counter_1.db", "counter_one.db", "notes.txt"):
+        (mixed / name).touch()
+    os.mkfifo(tmp_path / "metrics-pipe")
+    (tmp_path / "metrics-file").touch()
+    (tmp_path / "metrics-link").symlink_to(mixed)
+    before = set(tmp_path.rglob("*"))
+    with metric_files.folder(tmp_path, workers=2):
+        pass
+    assert before - set(tmp_path.rglob("*")) == {mixed / "counter_1.db"}
+
+
+def test_the_files_of_a_process_that_died_are_taken_over_and_its_counts_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead, living = ended_process(), os.getppid()
+    for process in (dead, living):
+        for kind in KINDS:
+            (tmp_path / f"{kind}_{process}.db").write_bytes(b"%d" % process)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    metric_files.reserve()
+    assert {path.name for path in tmp_path.iterdir()} == {f"{kind}_{process}.db" for kind in KINDS for process in (os.getpid(), living)}
+    assert (tmp_path / f"counter_{os.getpid()}.db").read_bytes() == b"%d" % dead
+    assert (tmp_path / f"gauge_livesum_{os.getpid()}.db").read_bytes() == bytes(FILE_BYTES)  # what it had in hand, it has no more
+    assert (tmp_path / f"counter_{living}.db").read_bytes() == b"%d" % living
+
+
+def test_a_scrape_begins_again_where_a_file_is_taken_over_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def collect(_collector: MultiProcessCollector) -> list[str]:
+        tries.append(1)
+        if len(tries) < 3:
+            raise FileNotFoundError
+        return ["figures"]
+
+    tries: list[int] = []
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(values, "ValueClass", values.MultiProcessValue())  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(MultiProcessCollector, "collect", collect)
+    assert list(metric_files.shared_registry(CollectorRegistry()).collect()) == ["figures"]
+
+
+def ended_process() -> int:
+    """The number of a process that is no more."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
 
 
 def test_where_there_is_no_state_folder_they_lie_among_temporary_files(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import dataclasses
 import errno
 import json
+import os
+import subprocess
 import sys
 import time
 import zipfile
@@ -22,7 +24,7 @@ from app.store import models
 from model_core import Model, artifact, card
 from model_core.errors import ArtifactFormatError
 from tests.support import archives, tiny
-from tests.support.service import add_version, client_of, eventually, store_of
+from tests.support.service import PATIENCE_SECONDS, add_version, client_of, environ_of, eventually, store_of
 
 POOR = dataclasses.replace(tiny.RECIPE, epochs=1, learning_rate=1e-6)
 CARD = tiny.model().card
@@ -129,6 +131,15 @@ def test_a_database_that_fails_the_scoring_is_one_line_of_the_log(
     (line,) = capfd.readouterr().err.splitlines()
     reason = {"absent": "there is no database", "empty": "no such table: activations"}[database]
     assert f"an uploaded model cannot be scored: {reason}" in json.loads(line)["message"]
+
+
+def test_a_file_that_is_handed_over_in_part_is_one_line_of_the_log(settings: Settings) -> None:
+    command, content = [sys.executable, "-m", "app.jobs.scoring", "never"], artifact.to_bytes(tiny.model())
+    environ = environ_of(settings)
+    done = subprocess.run(command, env=environ, input=content[:1000], check=False, capture_output=True, timeout=PATIENCE_SECONDS)
+    (line,) = done.stderr.splitlines()
+    assert "an uploaded model cannot be scored: the upload" in json.loads(line)["message"]
+    assert (done.returncode, done.stdout) == (1, b"")
 
 
 def test_one_model_is_scored_at_a_time(client: TestClient) -> None:
@@ -267,6 +278,8 @@ def test_a_stop_ends_the_scoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with ThreadPoolExecutor(1) as pool:
         scored = pool.submit(scoring.score_in_process, Settings(state_dir=tmp_path), b"", "never")
         assert eventually(lambda: bool(scoring._children))
+        (child,) = scoring._children
+        assert os.getsid(child.pid) != os.getsid(0)  # Ctrl-C in the server's terminal does not reach it
         scoring.stop()
         with pytest.raises(UnavailableError, match="ended with code -9"):
             scored.result(timeout=20)

@@ -185,6 +185,8 @@ BAD: dict[str, tuple[Any, dict[str, str], int, str]] = {
     "nesting 1,000 deep": (b"[" * 1000 + b"]" * 1000, {}, 400, "parse"),
     "nesting 1,000 deep in the data": (document(data=json.loads("[" * 100 + "1" + "]" * 100)), {}, 400, "nested"),
     "nesting without end": (b"[" * 10**6, {}, 413, "binary tensor"),
+    "a million names": (b"{" + b'"x":0,' * 10**6 + b'"y":0}', {}, 413, "binary tensor"),
+    "three million numbers": (b'{"inputs":[' + b"0," * 3 * 10**6 + b"0]}", {}, 413, "binary tensor"),
     "a million lists": (b'{"inputs":[' + b"[]," * 10**6 + b"[]]}", {}, 413, "binary tensor"),
     "nan": (json.dumps(document(data=[float("nan")] * 784, datatype="FP32")).encode(), {}, 400, "parse"),
     "infinity": (json.dumps(document(data=[float("inf")] * 784, datatype="FP32")).encode(), {}, 400, "parse"),

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from app.errors import training_problem
 from app.jobs.promotion import Gate
 from app.jobs.stop import StopRequestedError, StopSignal
-from app.jobs.trainer import LostJobError, Trainer, fail, give_back, interrupt
+from app.jobs.trainer import LostJobError, Trainer, fail, give_back, interrupt, work
 from app.main import open_store
 from app.settings import Settings
 from app.store import Row, Store, attempts, jobs, models
@@ -261,7 +261,7 @@ def test_a_stop_waits_for_the_end_of_a_transaction_and_keeps_what_it_wrote(
     stop = StopSignal()
     trainer = start(store, settings, stop=stop)
     monkeypatch.setattr(attempts, "record_epoch", functools.partial(_stop_in_the_middle, attempts.record_epoch, stop))
-    with pytest.raises(StopRequestedError):
+    with pytest.raises(StopRequestedError), stop.heard():
         trainer.run()
     give_back(store, trainer, 1, 1)
     with store.read() as db:
@@ -275,11 +275,44 @@ def _stop_in_the_middle(record: Any, stop: StopSignal, db: Any, job: int, attemp
     """Record an epoch, and have SIGTERM arrive while epoch 2's record is not yet committed."""
     recorded: bool = record(db, job, attempt, figures)
     if figures["epoch"] == 2:
-        before = signal.getsignal(signal.SIGTERM)
-        stop.listen()
-        os.kill(os.getpid(), signal.SIGTERM)
-        signal.signal(signal.SIGTERM, before)
+        tell(stop)
     return recorded
+
+
+def tell(stop: StopSignal) -> None:
+    """Have SIGTERM arrive."""
+    before = signal.getsignal(signal.SIGTERM)
+    stop.listen()
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_stop_that_comes_before_the_work_begins_gives_the_job_back(store: Store, settings: Settings) -> None:
+    start(store, settings)
+    stop = StopSignal()
+    tell(stop)
+    work(store, settings, 1, 1, stop)
+    with store.read() as db:
+        (row,) = jobs.newest_first(db)
+    assert (row.status, row.failures, row.epoch) == ("queued", 0, 0)
+
+
+def test_a_stop_that_comes_while_a_failure_is_written_down_leaves_it_written(
+    store: Store, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_while_stopping(*arguments: Any) -> None:
+        tell(stop)
+        failing(*arguments)
+
+    start(store, settings)
+    stop, failing = StopSignal(), attempts.fail
+    monkeypatch.setattr(attempts, "fail", fail_while_stopping)
+    for name in data.FILES:
+        (tmp_path / name).write_bytes(b"no dataset")
+    work(store, dataclasses.replace(settings, data_dir=tmp_path), 1, 1, stop)
+    with store.read() as db:
+        (row,) = jobs.newest_first(db)
+    assert row.status == "failed"
 
 
 def test_a_stop_that_comes_when_all_is_published_changes_nothing(store: Store, settings: Settings) -> None:

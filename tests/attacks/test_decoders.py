@@ -16,8 +16,8 @@ from app.open_inference import body, request
 from model_core import artifact
 from model_core.errors import ArtifactFormatError
 from tests.support.archives import members, npy_header, pack, small_model
-from tests.support.attacks import chunk, exif_of
-from tests.support.pictures import encode, grey
+from tests.support.attacks import exif_of
+from tests.support.pictures import chunk, encode, grey
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 WHOLE = {name: encode(grey(), name) for name in FORMATS}

@@ -43,7 +43,7 @@ REQUESTS: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "a chunk below nothing": (head("Transfer-Encoding: chunked") + b"-1\r\nx\r\n0\r\n\r\n", (400,)),
     "a chunk of 2**64": (head("Transfer-Encoding: chunked") + b"ffffffffffffffffff\r\nx", (400, 413)),
     "a chunk that never ends": (head("Transfer-Encoding: chunked") + b"ff\r\nx", (0, 400)),
-    "a chunk with an endless extension": (head("Transfer-Encoding: chunked") + b"1;" + b"x" * 200_000 + b"\r\n", (0, 400, 413)),
+    "a chunk with an endless extension": (head("Transfer-Encoding: chunked") + b"1;" + b"x" * 200_000 + b"\r\n", (431,)),
     "chunks and a trailer": (head("Transfer-Encoding: chunked") + CHUNKED[:-2] + b"Host: example.org\r\n\r\n", (200, 400)),
     "an encoding that nobody knows": (head("Transfer-Encoding: cow") + PICTURE, (400, 422, 415)),
     "chunked, written otherwise": (head("Transfer-Encoding: xchunked") + CHUNKED, (400, 415, 422)),

@@ -67,12 +67,14 @@ def numbers(text: str) -> bytes:
 
 BODIES = {
     "a bomb of a gigabyte": (gzip.compress(b"\0" * 2**30, 1), {"Content-Encoding": "gzip"}, 413),
-    "16 MiB of JSON in 16 KiB": (gzip.compress(numbers("0,")), {"Content-Encoding": "gzip"}, 400),
+    "16 MiB of JSON in 16 KiB": (gzip.compress(numbers("0,")), {"Content-Encoding": "gzip"}, 413),
+    "as many numbers as may be": (numbers("0.12345,"), {}, 400),
     "many empty lists": (numbers("[],"), {}, 413),
     "many empty objects": (numbers("{},"), {}, 413),
-    "many numbers": (numbers("0.5,"), {}, 400),
-    "many strings": (numbers('"x",'), {}, 400),
-    "many strings, one of them long": (numbers('"x",').replace(b'"x",' * 5000, b'"' + b"y" * 19_000 + b'",', 1), {}, 400),
+    "many numbers": (numbers("0.5,"), {}, 413),
+    "many strings": (numbers('"x",'), {}, 413),
+    "many strings, one of them long": (numbers('"x",').replace(b'"x",' * 5000, b'"' + b"y" * 19_000 + b'",', 1), {}, 413),
+    "many names": (json.dumps({str(number): 0 for number in range(10**6)}).encode(), {}, 413),
     "a long number": (numbers("1"), {}, 400),
     "deep nesting": (b"[" * 2**25, {}, 413),
     "64 MiB of nothing": (b"\0" * 2**26, {}, 413),

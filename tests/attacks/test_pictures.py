@@ -14,7 +14,6 @@ from tests.support.archives import small_model
 from tests.support.attacks import (
     Target,
     bmp_claiming,
-    chunk,
     exif_of,
     gif_claiming,
     gif_of,
@@ -25,7 +24,7 @@ from tests.support.attacks import (
     webp_claiming,
     with_chunk,
 )
-from tests.support.pictures import encode, grey, png_claiming
+from tests.support.pictures import chunk, encode, grey, png_claiming
 
 PHOTO = {"prepare": "photo"}
 MEBIBYTE = 2**20

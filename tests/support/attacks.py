@@ -3,7 +3,6 @@
 import re
 import socket
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,11 +109,6 @@ def mutants(content: bytes, count: int) -> Iterator[bytes]:
     rng, kinds = np.random.default_rng(len(content)), list(MUTATIONS.values())
     for number in range(count):
         yield kinds[number % len(kinds)](content, rng)
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    """A chunk of a PNG."""
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def with_chunk(png: bytes, more: bytes) -> bytes:

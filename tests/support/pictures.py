@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
 
 def encode(picture: Image.Image | NDArray[Any], format: str = "PNG", **options: Any) -> bytes:  # noqa: A002 (Pillow's own word)
     """A picture, or an array that is one, as a file."""
@@ -31,8 +33,20 @@ def slope() -> NDArray[np.uint8]:
 def png_claiming(width: int, height: int) -> bytes:
     """A PNG of 68 bytes whose header claims a size that its data does not have."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b"\0\0\0")) + _chunk(b"IEND", b"")
+    return SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\0\0")) + chunk(b"IEND", b"")
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
+def png(samples: NDArray[np.integer[Any]], depth: int, transparent: list[int]) -> bytes:
+    """A PNG of samples (rows, columns, 1 or 3) with so many bits each, one value of them (1 or 3) transparent; Pillow writes few depths."""
+    height, width, channels = samples.shape
+    bits = np.unpackbits(samples.astype(">u2").view(np.uint8).reshape(height, width * channels, 2), axis=-1)[..., -depth:]
+    rows = np.packbits(bits.reshape(height, -1), axis=1)
+    content = np.insert(rows, 0, 0, axis=1).tobytes()  # each row after its filter's number
+    header = struct.pack(">IIBBBBB", width, height, depth, 0 if channels == 1 else 2, 0, 0, 0)
+    key = np.array(transparent, ">u2").tobytes()
+    return SIGNATURE + chunk(b"IHDR", header) + chunk(b"tRNS", key) + chunk(b"IDAT", zlib.compress(content)) + chunk(b"IEND", b"")
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -1,13 +1,19 @@
 """Several serving processes: they die, stand still, cannot start again, and find no room; the others go on, and a stop is heard."""
 
 import dataclasses
+import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from app.settings import Settings
 from tests.support.faults import LONG, Weights, assert_same_weights, freeze, is_gone, kill, locked, show, submit, trainer_of, weights_of
-from tests.support.service import eventually, is_ready, server, wait_for
+from tests.support.service import environ_of, eventually, is_ready, server, wait_for
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_job_goes_on(settings: Settings, tmp_path: Path, undisturbed: Weights) -> None:
@@ -81,3 +87,29 @@ def workers_of(supervisor: int) -> list[int]:
 
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("moment", [0.1, 0.6, 1.2, 2.0, 3.0, 4.0])
+def test_ctrl_c_during_the_start_ends_it_without_a_traceback(settings: Settings, tmp_path: Path, workers: int, moment: float) -> None:
+    with (tmp_path / "log").open("wb") as output:
+        environ = environ_of(dataclasses.replace(settings, workers=workers))
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+        with subprocess.Popen([sys.executable, "-m", "app"], env=environ, start_new_session=True, **streams) as process:
+            time.sleep(moment)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            assert process.wait(20) in (0, -signal.SIGINT)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    assert not list(settings.state_dir.glob("metrics-*"))
+
+
+def test_workers_that_die_again_and_again_leave_no_files_behind(settings: Settings, tmp_path: Path) -> None:
+    with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, client):
+        assert eventually(lambda: len(workers_of(process.pid)) == 2)
+        for _ in range(4):
+            before = workers_of(process.pid)
+            kill(before[0])
+            assert eventually(lambda before=before: len({*workers_of(process.pid)} - {*before}) == 1)  # type: ignore[misc]
+            assert eventually(lambda: is_ready(client))
+        assert eventually(lambda: len(list(settings.state_dir.glob("metrics-*/*"))) == 8)  # four each
+        assert client.get("/metrics").status_code == 200

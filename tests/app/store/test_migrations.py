@@ -10,6 +10,7 @@ from app.store import Store, StoreError, events, jobs, models, schema
 from app.store.schema import VERSION, meta
 from model_core import artifact
 from tests.support import tiny
+from tests.support.postgres import Server
 
 # What version 1 wrote. NUMBER and BLOB differ between the two kinds of database.
 SCHEMA_1 = """
@@ -89,6 +90,26 @@ def test_a_database_that_was_brought_up_to_date_takes_new_jobs_and_knows_their_k
         assert known.id == job == 4
     with pytest.raises(sa.exc.IntegrityError), old.write() as db:
         jobs.submit(db, {"epochs": 7}, "always", "a key", "a digest")
+
+
+@pytest.mark.parametrize("name", [name for name in schema.metadata.tables if name != meta.name])
+def test_a_database_with_a_table_of_another_programs_is_refused_and_left_as_it_is(database_url: str, name: str) -> None:
+    with closing(Store(database_url)) as store:
+        with store.write() as db:
+            db.exec_driver_sql(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, theirs TEXT)")
+        with pytest.raises(StoreError, match=f"has a table '{name}', which is not Rookie's; name another database"):
+            store.prepare()
+        with store.read() as db:
+            assert sa.inspect(db).get_table_names() == [name]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("encoding", ["LATIN2", "SQL_ASCII"])
+def test_a_database_that_cannot_hold_every_text_is_refused(postgres: Server, encoding: str) -> None:
+    postgres.execute(f"CREATE DATABASE {encoding.lower()} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    store = Store(f"postgresql+psycopg://rookie@127.0.0.1:{postgres.port}/{encoding.lower()}")
+    with closing(store), pytest.raises(StoreError, match=f"has the encoding {encoding}; make one with ENCODING 'UTF8'"):
+        store.prepare()
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(store: Store) -> None:
