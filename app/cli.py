@@ -111,7 +111,7 @@ def _field(text: str) -> tuple[str, Any]:
 
 def _progress(epoch: dict[str, Any], epochs: int) -> None:
     """One line that is drawn over, or where nobody watches, a line for each epoch."""
-    done = min(BAR, BAR * epoch["epoch"] // epochs)
+    done = max(0, min(BAR, BAR * epoch["epoch"] // epochs))
     figures = f"loss {epoch['train_loss']:.4f}, validation {epoch['validation_accuracy']:.2%}"
     line = f"[{'#' * done}{'.' * (BAR - done)}] {epoch['epoch']}/{epochs}  {figures}"
     last = epoch["epoch"] == epochs

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import model_core
-from model_core import artifact, card, checkpoint, console, data, download, experiments, training
+from model_core import artifact, card, checkpoint, claim, console, data, download, experiments, training
 from model_core.errors import ArtifactError, ArtifactMissingError, DivergenceError, RecipeError, RookieError
 from model_core.recipe import FIELDS, PRESETS, Recipe
 from model_core.training import State
@@ -32,7 +32,7 @@ def fetch_data() -> None:
     folder = data.data_dir(os.environ)
     with console.downloads() as report:
         fetched = download.fetch(folder, report)
-    console.out.print(f"{folder}: {len(fetched)} files fetched, {len(data.FILES)} there, every SHA-256 right")
+    console.say(f"{folder}: {len(fetched)} files fetched, {len(data.FILES)} there, every SHA-256 right")
 
 
 def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -83,15 +83,23 @@ def train(
     images, test = data.load_training(folder), data.load_test(folder)
     for path in (out, checkpoint_path):
         artifact.insist_on_writable(path)
-    state, ended_by = _run(run, state, images, checkpoint_path)
+    with claim.claimed(out):
+        _run_to_the_end(run, state, images, test, out, checkpoint_path)
+
+
+def _run_to_the_end(
+    recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, out: Path, checkpoint_path: Path
+) -> None:
+    """Train and write what came of it; say how to go on where Ctrl-C came. Raises DivergenceError."""
+    state, ended_by = _run(recipe, state, images, checkpoint_path)
     try:
         if state.epoch:
-            _write(run, state, images, test, data.file_hashes(folder), out)
+            _write(recipe, state, images, test, data.file_hashes(data.data_dir(os.environ)), out)
     except KeyboardInterrupt as early:
         ended_by = early
     if isinstance(ended_by, KeyboardInterrupt):
         way_on = f" Go on with: python -m model_core train --out {out} --resume" if checkpoint_path.exists() else ""
-        console.err.print(f"Interrupted after epoch {state.epoch}.{way_on}")
+        console.complain(f"Interrupted after epoch {state.epoch}.{way_on}")
         sys.exit(INTERRUPTED)
     checkpoint_path.unlink(missing_ok=True)
     if ended_by:
@@ -123,7 +131,7 @@ def _write_checkpoint(path: Path, snapshot: bytes) -> None:
     try:
         artifact.write_atomically(path, snapshot)
     except OSError as error:
-        console.err.print(f"No checkpoint was written: {error}", highlight=False)
+        console.complain(f"No checkpoint was written: {error}")
 
 
 def _write(recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, hashes: dict[str, str], out: Path) -> None:
@@ -140,8 +148,8 @@ def _write(recipe: Recipe, state: State, images: data.TrainingData, test: data.L
     )
     digest = artifact.save(model, out)
     scores = model.card["metrics"]
-    console.out.print(f"{out}: epoch {state.best_epoch} of {state.epoch}, seed {recipe.seed}, sha256 {digest}")
-    console.out.print(f"validation {scores['validation_accuracy']:.2%}, test {scores['test_accuracy']:.2%}")
+    console.say(f"{out}: epoch {state.best_epoch} of {state.epoch}, seed {recipe.seed}, sha256 {digest}")
+    console.say(f"validation {scores['validation_accuracy']:.2%}, test {scores['test_accuracy']:.2%}")
 
 
 @app.command()
@@ -171,13 +179,13 @@ def recard(path: _ARTIFACT) -> None:
     folder = data.data_dir(os.environ)
     measured = card.rescored(card.load(path), data.load_training(folder), data.load_test(folder))
     digest = artifact.save(measured, path)
-    console.out.print(f"{path}: test {measured.card['metrics']['test_accuracy']:.2%}, sha256 {digest}")
+    console.say(f"{path}: test {measured.card['metrics']['test_accuracy']:.2%}, sha256 {digest}")
 
 
 @app.command("card")
 def show_card(path: _ARTIFACT) -> None:
     """Print a weights file's model card as Markdown."""
-    print(console.printable(card.to_markdown(card.load(path).card, artifact.sha256(artifact.read_bytes(path)))), end="")
+    print(console.printable(card.to_markdown(card.load(path).card, artifact.sha256(artifact.read_bytes(path))), kept="\n"), end="")
 
 
 def _sizes(text: str) -> list[int]:
@@ -209,7 +217,7 @@ def main() -> None:
     try:
         app()
     except (RookieError, OSError) as error:
-        console.err.print(console.printable(f"Error: {error}"), style="red", highlight=False)
+        console.complain(f"Error: {error}", style="red")
         sys.exit(1)
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import stat
 import struct
 import tempfile
 import zipfile
@@ -78,8 +79,12 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> str:
-    """Write `model` to `path`, replacing the old file only once the new one is whole; its SHA-256."""
+    """Write `model` to `path`, replacing the old file only once the new one is whole; its SHA-256.
+
+    Raises ArtifactFormatError for a model that `load` would refuse, ValueError for a card that is no JSON; the old file stays then.
+    """
     content = to_bytes(model)
+    from_bytes(content, "the model")
     write_atomically(Path(path), content)
     return sha256(content)
 
@@ -99,7 +104,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
         os.replace(temporary, path)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
@@ -138,7 +143,7 @@ def to_bytes(model: Model) -> bytes:
     card = np.frombuffer(json.dumps({"format": FORMAT, **model.card}, allow_nan=False).encode(), np.uint8)
     arrays = {**model.parameters._asdict(), "mean": model.standardizer.mean, "std": model.standardizer.std}
     buffer = io.BytesIO()
-    np.savez(buffer, card=card, **{name: np.asarray(array, np.float32) for name, array in arrays.items()})  # type: ignore[arg-type]
+    np.savez(buffer, card=card, **{name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()})  # type: ignore[arg-type]
     return buffer.getvalue()
 
 

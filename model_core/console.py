@@ -29,9 +29,19 @@ def take_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def printable(text: str) -> str:
-    """The text, its control characters but line breaks written out: what a file holds does not command the terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+def printable(text: str, kept: str = "") -> str:
+    """The text, its control characters but those `kept` written out: what a file or its name holds does not command the terminal."""
+    return "".join(sign if sign.isprintable() or sign in kept else ascii(sign)[1:-1] for sign in text)
+
+
+def say(text: str) -> None:
+    """One line of what a command has to say."""
+    out.print(printable(text))
+
+
+def complain(text: str, style: str = "") -> None:
+    """One line of what went otherwise."""
+    err.print(printable(text), style=style, highlight=False)
 
 
 def follow(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:

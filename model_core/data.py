@@ -40,20 +40,31 @@ _MOST_IMAGES = 100_000  # the training file has 60,000; a header that claims mor
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images (N, 28, 28) uint8 and their labels (N,) uint8, 0..9."""
+    """Images (N, 28, 28) uint8 and their labels (N,) uint8, 0..9. Raises ValueError for anything else."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
 
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.shape[1:] != (SIDE, SIDE) or not len(self.images):
+            raise ValueError(f"images are {self.images.shape} {self.images.dtype}; expected (N, {SIDE}, {SIDE}) uint8, one or more")
+        if self.labels.dtype != np.uint8 or self.labels.shape != (len(self.images),) or self.labels.max() >= len(CLASSES):
+            found = f"{self.labels.shape} {self.labels.dtype} up to {self.labels.max(initial=0)}"
+            raise ValueError(f"labels are {found}; expected ({len(self.images)},) uint8 up to {len(CLASSES) - 1}")
+
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a training run may see: training and validation images, never the test set."""
+    """What a training run may see: training and validation images, never the test set; arrays as those of LabelledImages."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     validation_images: NDArray[np.uint8]
     validation_labels: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        LabelledImages(self.images, self.labels)
+        LabelledImages(self.validation_images, self.validation_labels)
 
 
 def data_dir(environ: Mapping[str, str]) -> Path:

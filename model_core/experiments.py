@@ -55,11 +55,11 @@ def run_search(
             for result in console.follow_search(found, results, len(recipes)):
                 results.append(result)
     except SystemExit:
-        console.err.print(f"Interrupted: {len(results)} of {len(recipes)} runs are done. The same command goes on with the others.")
+        console.complain(f"Interrupted: {len(results)} of {len(recipes)} runs are done. The same command goes on with the others.")
         raise
     artifact.write_atomically(out / "ranking.md", search.to_markdown(results).encode())
     best = search.ranked(results)[0]
-    console.out.print(f"{out / 'ranking.md'}: best of {len(results)} has validation accuracy {best.validation_accuracy:.2%}")
+    console.say(f"{out / 'ranking.md'}: best of {len(results)} has validation accuracy {best.validation_accuracy:.2%}")
 
 
 def write_report(
@@ -75,7 +75,7 @@ def write_report(
     test = None if data.missing_files(folder) else data.load_test(folder)
     written = report.write_report(card.load(path), out, test)
     note = "" if test else f"; {folder} lacks the dataset, so no figure shows test images"
-    console.out.print(f"{out}: {len(written)} files{note}")
+    console.say(f"{out}: {len(written)} files{note}")
 
 
 def record_run(
@@ -87,7 +87,7 @@ def record_run(
     folder = data.data_dir(os.environ)
     run = records.record(card.load(path), data.load_training(folder), data.load_test(folder))
     records.save(run, out)
-    console.out.print(f"{out}: test {run.test:.2%} under stored statistics, {run.test_batch:.2%} under those of batches of 512")
+    console.say(f"{out}: test {run.test:.2%} under stored statistics, {run.test_batch:.2%} under those of batches of 512")
 
 
 def write_reproduction(
@@ -95,9 +95,10 @@ def write_reproduction(
     out: Annotated[Path, typer.Option(help="where the page goes (.md)", dir_okay=False)],
 ) -> None:
     """Write the paper's tables, ours beside them, from the records of runs."""
+    artifact.insist_on_others(out, records.files(folder))
     runs = records.load_all(folder)
     artifact.write_atomically(out, reproduction.to_markdown(runs).encode())
-    console.out.print(f"{out}: from {len(runs)} records")
+    console.say(f"{out}: from {len(runs)} records")
 
 
 def export_model(
@@ -111,4 +112,4 @@ def export_model(
         raise RookieError(f"exporting needs onnx ({error}); install it: pip install 'rookie[onnx]'") from error
     artifact.insist_on_others(onnx, [path])
     export.write_onnx(artifact.load(path), onnx)
-    console.out.print(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")
+    console.say(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")

@@ -53,7 +53,12 @@ def shapes(hidden: tuple[int, int]) -> Parameters:
 
 
 def unflatten(flat: Array, hidden: tuple[int, int]) -> Parameters:
-    """Views of one flat array as the six parameter arrays; the three weight matrices come first, so flat[:weight_count] is all of them."""
+    """Views of one flat array as the six parameter arrays; the three weight matrices come first, so flat[:weight_count] is all of them.
+
+    Raises ValueError where a network of that size has another number of parameters.
+    """
+    if len(flat) != parameter_count(hidden):
+        raise ValueError(f"{len(flat)} numbers are no network of {hidden}, which has {parameter_count(hidden)}; are they another recipe's?")
     views, offset = {}, 0
     by_name = shapes(hidden)._asdict()
     for name in ("w1", "w2", "w3", "b1", "b2", "b3"):

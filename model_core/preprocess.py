@@ -40,7 +40,7 @@ class Standardizer:
 
     def apply(self, images: NDArray[np.uint8] | NDArray[np.float32], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Standardise images (N, 28, 28) or (N, 784), pixels 0..255, into x (N, 784) float32; `out` is filled where it is given."""
-        flat = images.reshape(len(images), -1)
+        flat = images.reshape(len(images), len(self.mean))
         x = np.empty(flat.shape, np.float32) if out is None else out
         np.subtract(flat, self.mean, out=x)
         return np.divide(x, self.std, out=x)

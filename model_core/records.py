@@ -68,9 +68,14 @@ def save(run: Record, path: Path) -> None:
     write_atomically(path, json.dumps({**run.__dict__, "recipe": run.recipe.as_record()}, separators=(",", ":")).encode())
 
 
+def files(folder: Path) -> list[Path]:
+    """Where a folder's records are, by file name."""
+    return sorted(folder.glob("*.json"))
+
+
 def load_all(folder: Path) -> list[Record]:
     """Every record in a folder, by file name. Raises RecordError where a file is none."""
-    return [_load(path) for path in sorted(folder.glob("*.json"))]
+    return [_load(path) for path in files(folder)]
 
 
 def _load(path: Path) -> Record:

@@ -190,6 +190,15 @@ def test_a_stream_of_something_else_is_told_and_one_that_breaks_off_is_asked_for
     assert pauses == [1.0] * 3
 
 
+def test_answers_without_measure_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MOST_ANSWER_BYTES", "MOST_LINE_BYTES"):
+        monkeypatch.setattr(f"app.client.{name}", 1000)
+    with answering("application/json", b" " * 1001) as place, pytest.raises(ClientError, match="more than 1000 bytes"):
+        Client(place).models()
+    with answering("text/event-stream", b"data: " + b"x" * 1000) as place, pytest.raises(ClientError, match="no Rookie service"):
+        next(Client(place).follow(1))
+
+
 def test_a_service_that_is_started_again_is_followed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1.0
 

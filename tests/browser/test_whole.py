@@ -141,6 +141,12 @@ def test_a_part_whose_code_does_not_come_says_so(watched: Open) -> None:
     opened.page.route("**/js/inside/index.js", lambda route: route.abort())
     opened.goto("#inside")
     opened.sees("This part could not be loaded")
+    opened.page.unroute("**/js/inside/index.js")
+    opened.goto("#predict")
+    opened.goto("#inside")
+    opened.page.locator(READY["#inside"]).first.wait_for()
+    assert not opened.page.get_by_text("This part could not be loaded").count()
+    assert opened.page.locator("link[href='static/css/inside.css']").count() == 1
 
 
 @pytest.mark.parametrize("part", READY)

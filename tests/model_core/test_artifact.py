@@ -99,6 +99,42 @@ def test_a_save_replaces_the_old_file_and_leaves_nothing_beside_it(tmp_path: Pat
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    path.touch(0o600)
+    artifact.save(small_model(), path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_arrays_in_any_order_are_saved(tmp_path: Path) -> None:
+    good = small_model()
+    artifact.save(Model(Parameters(*map(np.asfortranarray, good.parameters)), good.standardizer, good.card), tmp_path / "model.npz")
+    assert (tmp_path / "model.npz").read_bytes() == GOOD
+
+
+UNLOADABLE: dict[str, Callable[[Model], Model]] = {
+    "no number": lambda model: Model(model.parameters._replace(w1=model.parameters.w1 * np.nan), model.standardizer, model.card),
+    "another shape": lambda model: Model(model.parameters._replace(b1=model.parameters.b1[:-1]), model.standardizer, model.card),
+    "no card": lambda model: Model(model.parameters, model.standardizer, {}),
+    "another format": lambda model: Model(model.parameters, model.standardizer, {**model.card, "format": "rookie-0"}),
+    "a long card": lambda model: Model(model.parameters, model.standardizer, {**model.card, "more": "x" * 2**20}),
+}
+
+
+@pytest.mark.parametrize("fault", UNLOADABLE)
+def test_a_model_that_could_not_be_loaded_is_not_saved(tmp_path: Path, fault: str) -> None:
+    path = tmp_path / "model.npz"
+    path.write_bytes(GOOD)
+    with pytest.raises(ArtifactFormatError, match="the model"):
+        artifact.save(UNLOADABLE[fault](small_model()), path)
+    assert path.read_bytes() == GOOD
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_images_have_no_probabilities() -> None:
+    assert small_model().predict_proba(np.zeros((0, 28, 28), np.uint8)).shape == (0, 10)
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_save_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     def fail(*_: object) -> None:

@@ -1,6 +1,7 @@
 """IDX files, whole and broken; the split."""
 
 import gzip
+import re
 import struct
 import tracemalloc
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model_core import data
-from model_core.data import LabelledImages
+from model_core.data import LabelledImages, TrainingData
 from model_core.errors import DataFormatError, DataMissingError
 from tests.support import tiny
 
@@ -175,3 +176,27 @@ def test_too_few_images_to_hold_any_out_are_refused() -> None:
 def test_the_data_folder_is_the_environments_or_the_default() -> None:
     assert data.data_dir({"ROOKIE_DATA_DIR": "/somewhere"}) == Path("/somewhere")
     assert data.data_dir({}) == data.data_dir({"ROOKIE_DATA_DIR": ""}) == Path("data/fashion-mnist")
+
+
+PICTURES, CLASSES_OF_THEM = np.zeros((3, 28, 28), np.uint8), np.array([0, 1, 2], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "named"),
+    [
+        (PICTURES.reshape(3, 784), CLASSES_OF_THEM, "images are (3, 784) uint8"),
+        (PICTURES.astype(np.float32), CLASSES_OF_THEM, "images are (3, 28, 28) float32"),
+        (PICTURES[:0], CLASSES_OF_THEM[:0], "images are (0, 28, 28) uint8"),
+        (PICTURES, CLASSES_OF_THEM[:, None], "labels are (3, 1) uint8"),
+        (PICTURES, CLASSES_OF_THEM[:2], "labels are (2,) uint8"),
+        (PICTURES, CLASSES_OF_THEM.astype(np.int8) - 1, "labels are (3,) int8"),
+        (PICTURES, CLASSES_OF_THEM + np.uint8(8), "labels are (3,) uint8 up to 10"),
+    ],
+    ids=["flat", "floats", "none", "a column", "too few", "below nothing", "eleven classes"],
+)
+def test_arrays_that_are_no_dataset_are_refused_before_anything_is_trained(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], named: str
+) -> None:
+    for arrays in ((images, labels, PICTURES, CLASSES_OF_THEM), (PICTURES, CLASSES_OF_THEM, images, labels)):
+        with pytest.raises(ValueError, match=re.escape(named)):
+            TrainingData(*arrays)

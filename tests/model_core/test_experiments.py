@@ -122,12 +122,24 @@ def test_a_result_of_a_search_that_cannot_be_used_is_waited_for_again(tmp_path: 
     assert search.open_folder(tmp_path, [recipe]) == []
 
 
-@pytest.mark.parametrize("command", ["record model.npz --out model.npz", "export model.npz --onnx ./model.npz"])
+@pytest.mark.parametrize(
+    "command",
+    ["record model.npz --out model.npz", "export model.npz --onnx ./model.npz", "reproduction records --out records/one.json"],
+)
 def test_a_command_does_not_write_over_what_it_reads(run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.chdir(weights.parent)
+    Path("records").mkdir()
+    Path("records/one.json").write_text(json.dumps(RECORD))
     before = weights.read_bytes()
     assert "it is what this command reads" in refusal(run(*command.split()))
     assert weights.read_bytes() == before
+    assert Path("records/one.json").read_text() == json.dumps(RECORD)
+
+
+def test_a_name_does_not_command_the_terminal(run: Run, weights: Path) -> None:
+    odd = weights.rename(weights.with_name("z\x1b]0;odd\x07\n.npz"))
+    (line,) = run("recard", odd).out.splitlines()
+    assert r"z\x1b]0;odd\x07\n.npz: test " in line
 
 
 @pytest.mark.parametrize(

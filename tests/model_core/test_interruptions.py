@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from model_core import __main__ as command_line
-from model_core import artifact, checkpoint, training
+from model_core import artifact, checkpoint, claim, training
 from model_core.recipe import Recipe
 from tests.support import tiny
 from tests.support.commands import Run, options, refusal
@@ -79,6 +79,16 @@ def test_a_new_run_leaves_the_checkpoint_of_another_one_alone(run: Run, tmp_path
     assert all(words in line for words in (f"{kept} is of a run that did not end", "--resume", "delete it", "another --out"))
     assert list(tmp_path.iterdir()) == [kept]
     assert kept.read_bytes() == before
+
+
+def test_two_runs_do_not_write_to_one_file_at_a_time(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "model.npz"
+    with claim.claimed(out):
+        assert f"another run writes to {out}; wait for its end" in refusal(run("train", "--out", out, *options(RECIPE)))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".model.npz.lock").touch()  # a run that was killed leaves it behind, and that is all
+    assert run("train", "--out", out, *options(RECIPE)).code == 0
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_ctrl_c_in_the_first_epoch_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,3 +232,9 @@ def test_pixels_that_are_always_dark_start_without_weights_where_each_pixel_has_
         state = next(iter(training.train(recipe, dark))).state
         corner = network.unflatten(state.parameters, recipe.hidden).w1[0]
         assert bool(np.abs(corner).max() > 1e-3) == speaks
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    start = State.fresh(dataclasses.replace(RECIPE, hidden=(17, 12)))
+    with pytest.raises(ValueError, match=r"no network of \(16, 12\)"):
+        next(training.train(RECIPE, tiny.training_data(), start))

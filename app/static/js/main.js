@@ -28,6 +28,7 @@ async function show(name) {
 }
 
 async function start(name, section) {
+  section.querySelector(":scope > .failure")?.remove(); // of the time before
   if (STYLED.includes(name)) addStyle(`static/css/${name}.css`);
   try {
     const part = await PARTS[name]();
@@ -42,6 +43,7 @@ async function start(name, section) {
 }
 
 function addStyle(href) {
+  document.querySelector(`link[href="${href}"]`)?.remove(); // it may have failed with its part
   const link = document.createElement("link");
   link.rel = "stylesheet";
   link.href = href;
