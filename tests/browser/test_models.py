@@ -117,3 +117,17 @@ def test_a_change_that_fails_is_said_with_its_reason(watched: Open) -> None:
     row(opened, 2).get_by_role("button", name="Activate").click()
     opened.sees("the database does not answer")
     assert row(opened, 2).get_by_role("button", name="Activate").is_enabled()
+
+
+def test_a_version_that_was_deleted_elsewhere_goes_from_the_list_when_it_is_asked_for(
+    watched: Open, settings: Settings, client: httpx2.Client
+) -> None:
+    version = add_version(settings, another_model(seed=5, epochs=1))
+    opened = watched(failing=True)
+    opened.goto("#models")
+    row(opened, version).wait_for()
+    assert client.delete(f"/models/{version}").status_code == 204
+    row(opened, version).get_by_role("button", name="Activate").click()
+    opened.sees(f"version {version}")
+    opened.page.get_by_role("alert").wait_for()
+    assert row(opened, version).count() == 0

@@ -87,6 +87,21 @@ def test_a_token_is_asked_for_once_and_kept_for_the_tab_alone(watched: Open, gua
     assert page.context.cookies() == []
 
 
+def test_where_the_browser_keeps_nothing_the_page_works_and_the_token_is_held_by_it_alone(watched: Open, guarded: str) -> None:
+    opened = watched(at=guarded, failing=True)
+    page = opened.page
+    page.add_init_script("Object.defineProperty(window, 'sessionStorage', {get: () => { throw new DOMException('denied'); }})")
+    opened.goto()
+    page.locator(READY[""]).first.wait_for()
+    opened.goto("#train")
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_label("Token", exact=True).fill(TOKEN)
+    page.get_by_role("button", name="Go on").click()
+    opened.sees("is queued.")
+    page.get_by_role("button", name="Cancel this job").click()
+    page.locator(".job").get_by_text("Cancelled").wait_for()
+
+
 def test_leaving_the_token_out_changes_nothing_and_says_so(watched: Open, guarded: str) -> None:
     opened = watched(at=guarded, failing=True)
     opened.goto("#train")

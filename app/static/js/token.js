@@ -6,11 +6,28 @@ const KEY = "rookie-token";
 const SIGNS = "[!-~]+"; // what a token has; a header cannot carry what is beyond Latin-1
 const SENDABLE = new RegExp(`^${SIGNS}$`);
 let asking = null;
+let held = null; // the token, where the browser keeps nothing for pages
 
 /** The token that was given in this tab; null where there is none that can be sent. */
 export function token() {
-  const kept = sessionStorage.getItem(KEY);
-  return SENDABLE.test(kept ?? "") ? kept : null;
+  const found = kept();
+  return SENDABLE.test(found ?? "") ? found : null;
+}
+
+function kept() {
+  try {
+    return sessionStorage.getItem(KEY);
+  } catch {
+    return held;
+  }
+}
+
+function keep(given) {
+  try {
+    sessionStorage.setItem(KEY, given);
+  } catch {
+    held = given;
+  }
 }
 
 /** Ask for the token in a dialog; whether one was given. Requests that fail meanwhile share the dialog. */
@@ -48,7 +65,7 @@ function ask(why) {
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      if (dialog.returnValue) sessionStorage.setItem(KEY, input.value.trim());
+      if (dialog.returnValue) keep(input.value.trim());
       dialog.remove();
       resolve(Boolean(dialog.returnValue));
     });

@@ -71,9 +71,8 @@ function actions({ version, current }) {
 
 function activate(button, version) {
   return busy(button, told, async () => {
-    await sendJson("PUT", "models/current", { version });
+    await change(() => sendJson("PUT", "models/current", { version }));
     fill(told, el("p", { class: "good" }, `Version ${version} serves.`));
-    await refresh();
   });
 }
 
@@ -85,9 +84,17 @@ function remove(button, version) {
     return null;
   }
   return busy(button, told, async () => {
-    await send(`models/${version}`, { method: "DELETE" });
+    await change(() => send(`models/${version}`, { method: "DELETE" }));
     fill(told, el("p", { class: "good" }, `Version ${version} is deleted.`));
     fill(detail);
-    await refresh();
   });
+}
+
+/** Do `work` and show what there is then: where it fails, the list may be of before. */
+async function change(work) {
+  try {
+    await work();
+  } finally {
+    await refresh();
+  }
 }
