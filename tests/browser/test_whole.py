@@ -66,6 +66,15 @@ def test_the_first_view_is_light_and_soon_usable(watched: Open) -> None:
     assert min(usable) < USABLE_MS
 
 
+def give_token(opened: Watched, token: str) -> None:
+    """Answer the dialog; the job that it held up is queued then, and cancelled."""
+    opened.page.get_by_label("Token", exact=True).fill(token)
+    opened.page.get_by_role("button", name="Go on").click()
+    opened.sees("is queued.")
+    opened.page.get_by_role("button", name="Cancel this job").click()
+    opened.page.locator(".job").get_by_text("Cancelled").wait_for()
+
+
 def test_a_token_is_asked_for_once_and_kept_for_the_tab_alone(watched: Open, guarded: str, look: Look) -> None:
     opened = watched(look, at=guarded, failing=True)
     page = opened.page
@@ -77,11 +86,7 @@ def test_a_token_is_asked_for_once_and_kept_for_the_tab_alone(watched: Open, gua
     page.keyboard.press("Enter")
     page.locator(".recipe .failure").wait_for()
     page.get_by_role("button", name="Start training").click()
-    page.get_by_label("Token", exact=True).fill(TOKEN)
-    page.get_by_role("button", name="Go on").click()
-    opened.sees("is queued.")
-    page.get_by_role("button", name="Cancel this job").click()
-    page.locator(".job").get_by_text("Cancelled").wait_for()
+    give_token(opened, TOKEN)
     assert page.evaluate("sessionStorage.length") == 1
     assert page.evaluate("localStorage.length") == 0
     assert page.context.cookies() == []
@@ -95,11 +100,7 @@ def test_where_the_browser_keeps_nothing_the_page_works_and_the_token_is_held_by
     page.locator(READY[""]).first.wait_for()
     opened.goto("#train")
     page.get_by_role("button", name="Start training").click()
-    page.get_by_label("Token", exact=True).fill(TOKEN)
-    page.get_by_role("button", name="Go on").click()
-    opened.sees("is queued.")
-    page.get_by_role("button", name="Cancel this job").click()
-    page.locator(".job").get_by_text("Cancelled").wait_for()
+    give_token(opened, TOKEN)
 
 
 def test_leaving_the_token_out_changes_nothing_and_says_so(watched: Open, guarded: str) -> None:
@@ -120,11 +121,7 @@ def test_a_token_that_no_header_can_carry_is_not_taken(watched: Open, guarded: s
     page.get_by_role("button", name="Go on").click()
     assert page.get_by_label("Token", exact=True).evaluate("input => !input.validity.valid && input.title")
     assert page.evaluate("sessionStorage.length") == 0
-    page.get_by_label("Token", exact=True).fill(f" {TOKEN} ")
-    page.get_by_role("button", name="Go on").click()
-    opened.sees("is queued.")
-    page.get_by_role("button", name="Cancel this job").click()
-    page.locator(".job").get_by_text("Cancelled").wait_for()
+    give_token(opened, f" {TOKEN} ")
 
 
 def test_a_kept_token_that_no_header_can_carry_is_asked_for_again(watched: Open, guarded: str) -> None:
