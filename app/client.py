@@ -188,11 +188,11 @@ def _sendable(token: str) -> str:
 
 
 def _whole(response: http.client.HTTPResponse) -> bytes:
-    """An answer's body. Raises HTTPException where it is longer than any of ours."""
+    """An answer's body. Raises ClientError where it is longer than any of ours."""
     with response:
         body = response.read(MOST_ANSWER_BYTES + 1)
     if len(body) > MOST_ANSWER_BYTES:
-        raise http.client.HTTPException(f"it has more than {MOST_ANSWER_BYTES} bytes")
+        raise ClientError(f"the answer has more than {MOST_ANSWER_BYTES} bytes, which no Rookie service says; name another --server")
     return body
 
 

@@ -26,12 +26,11 @@ class Framing:
 
     def end_read(self) -> Problem | None:
         """They are read; those which are no body belong to one that is not whole yet."""
-        if not self._in_body:
-            too_long = "the request's head has", HEAD_BYTES
-        else:  # the head came before it, maybe in the same read
-            too_long = "what wraps the request's body has", 2 * HEAD_BYTES + self._body_bytes // WRAPPED_BYTES
-        what, most = too_long
-        return HeadTooLargeError(f"{what} more than {HEAD_BYTES} bytes") if self._bare_bytes > most else None
+        if self._in_body:  # the head came before it, maybe in the same read
+            what, most = "what wraps the request's body", 2 * HEAD_BYTES + self._body_bytes // WRAPPED_BYTES
+        else:
+            what, most = "the request's head", HEAD_BYTES
+        return HeadTooLargeError(f"{what} has more than {HEAD_BYTES} bytes") if self._bare_bytes > most else None
 
     def begin_request(self) -> None:
         """The next request begins."""

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from model_core.errors import ArtifactError
@@ -26,8 +26,9 @@ def _locked(lock: Path, out: Path) -> int:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
-                return handle
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), lock.stat()):
+                    return handle
         except BlockingIOError as error:
             os.close(handle)
             raise ArtifactError(f"another run writes to {out}; wait for its end, or choose another --out") from error
