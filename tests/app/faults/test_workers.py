@@ -90,7 +90,7 @@ def parent_of(pid: int) -> int:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("moment", [0.1, 0.6, 1.2, 2.0, 3.0, 4.0])
+@pytest.mark.parametrize("moment", [0.1, 1.2, 3.0])
 def test_ctrl_c_during_the_start_ends_it_without_a_traceback(settings: Settings, tmp_path: Path, workers: int, moment: float) -> None:
     with (tmp_path / "log").open("wb") as output:
         environ = environ_of(dataclasses.replace(settings, workers=workers))
