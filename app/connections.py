@@ -23,7 +23,7 @@ SPARE_CONNECTIONS = 64  # for those and for probes; beyond them nothing is said
 # Where memory is short, whoever holds some of it without sending or taking this many bytes a second has this long.
 HURRIED_RATE = 64 * 2**10
 HURRIED_SECONDS = 5.0
-MOST_PIPELINED = 512  # requests that wait behind one on its connection, at 3 kB each
+MOST_PIPELINED = 64  # requests that wait behind one on its connection, at 3 kB each; browsers send none ahead
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
 # Nobody reads it; the framework would take it apart for every request, in a time that may grow with the square of its length.
 DROPPED_HEADER = b"cookie"

@@ -22,7 +22,8 @@ class _Feed:
 
     events: list[Row] = field(default_factory=list)
     followers: int = 0
-    is_gone: bool = False  # the job was forgotten
+    is_known: bool = False  # there is such a job
+    is_gone: bool = False  # it was forgotten
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -55,8 +56,13 @@ class EventHub:
         feed.followers += 1
         try:
             last = feed.last_id
-            self._tell(job, last, (await self._readers.do(self._fetch, {job: last}))[job])
-            yield self._events(feed, after)
+            rows = (await self._readers.do(self._fetch, {job: last}))[job]
+            if rows is None:
+                yield self._events(_Feed(is_gone=True), after)
+            else:
+                feed.is_known = True
+                self._tell(job, last, rows)
+                yield self._events(feed, after)
         finally:
             feed.followers -= 1
             if not feed.followers:
@@ -64,7 +70,7 @@ class EventHub:
 
     async def refresh(self) -> None:
         """Tell followers what is new in the database."""
-        known = {job: feed.last_id for job, feed in self._feeds.items()}
+        known = {job: feed.last_id for job, feed in self._feeds.items() if feed.is_known}
         if known:
             for job, rows in (await run_in_threadpool(self._fetch, known)).items():
                 self._tell(job, known[job], rows)

@@ -25,6 +25,7 @@ QUICK_BYTES = 2**13  # what is larger may keep a decoder busy for a second, by s
 # Of a JPEG's segments; the others have no length, or stand for a byte of a scan. Of a run of ff the last one counts: to match all of it
 # would begin anew at each.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_LEAST_MARKER = 0xC0  # those below are of no JPEG, and pass for garbage within a scan: what follows is no segment for the decoder
 _SCAN, _END = 0xDA, 0xD9
 MAX_PROFILES = 4  # of a PNG's colours, where one is allowed; each is unpacked, as its texts are
 _PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
@@ -81,12 +82,14 @@ def _check_effort(image: Image.Image, content: bytes) -> None:
 
 
 def _count_scans(content: bytes) -> int:
-    """How many scans a JPEG has before its end; of those beyond MAX_SCANS only the first is counted."""
+    """How many scans a JPEG has before its end; of those beyond MAX_SCANS only the first is counted. Raises UnreadableImageError."""
     position, scans = 2, 0
     while scans <= MAX_SCANS and (found := _MARKER.search(content, position)):
         marker, position = found[0][-1], found.end()
         if marker == _END:
             break
+        if marker < _LEAST_MARKER:
+            raise UnreadableImageError(f"the JPEG picture has a marker ff{marker:02x}, which no JPEG has; save it anew")
         scans += marker == _SCAN
         position += max(2, int.from_bytes(content[position : position + 2]))  # the segment's own length
     return scans

@@ -167,5 +167,6 @@ def _too_large(scope: Scope, most: int) -> TooLargeError:
 def _announced_bytes(scope: Scope) -> int:
     for name, text in scope["headers"]:
         if name == b"content-length":
-            return int(text) if text.isdigit() else 0
+            digits = text.lstrip(b"0")  # of which the parser takes any number, and Python not
+            return int(digits) if digits.isdigit() else 0
     return 0

@@ -111,6 +111,8 @@ def shrink_while_decoding(image: Image.Image) -> None:
 
 def upright_turn(image: Image.Image) -> Image.Transpose | None:
     """What puts a picture upright, as its EXIF data says that it was held; nothing where that data cannot be read."""
+    for xmp in ("xmp", "XML:com.adobe.xmp"):  # Pillow would take its word, and no browser does
+        image.info.pop(xmp, None)
     try:
         return _TURNS.get(image.getexif().get(0x0112, 1))
     except images.DECODING_ERRORS:

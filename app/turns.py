@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from app.errors import UnavailableError
@@ -32,12 +32,15 @@ class Turns:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """A place, when it is free. Raises UnavailableError where that takes too long."""
-        async with in_time(self._seconds, self._what):
-            await self._places.acquire()
+        await self._take_place()
         try:
             yield
         finally:
             self._places.release()
+
+    async def _take_place(self) -> None:
+        async with in_time(self._seconds, self._what):
+            await self._places.acquire()
 
 
 class Workers(Turns):
@@ -53,5 +56,13 @@ class Workers(Turns):
 
     async def do(self, function: Callable[..., T], *arguments: Any) -> T:
         """What `function` returns, off the event loop. Raises what it raises, or UnavailableError where the turn does not come."""
-        async with self.turn():
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        loop = asyncio.get_running_loop()
+
+        def leave(_: object) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._places.release)
+
+        await self._take_place()
+        work = self._threads.submit(function, *arguments)
+        work.add_done_callback(leave)  # not where the client is gone: the thread goes on, and the next one's bytes would lie there
+        return await asyncio.wrap_future(work)

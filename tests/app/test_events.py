@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from app.events import HEARTBEAT_SECONDS, EventHub
 from app.reading import Readers
 from app.settings import Settings
-from app.store import Row, Store, jobs, schema
+from app.store import Row, Store, events, jobs, schema
 from tests.support.service import client_of, eventually, free_port, server, store_of, wait_for
 from tests.support.streams import all_of, following, parse
 
@@ -89,6 +89,25 @@ def test_a_stream_ends_when_its_job_is_forgotten(settings: Settings) -> None:
         with store.write() as db:
             jobs.submit(db, {}, "never")
         assert asyncio.run(asyncio.wait_for(follow_and_forget(store), GENEROUS_SECONDS)) == ["status"]
+
+
+def test_who_follows_a_job_before_it_is_there_takes_nothing_from_its_followers(settings: Settings) -> None:
+    async def follow_too_early(store: Store) -> list[str]:
+        hub = EventHub(store, Readers(), most_followers=2)
+        async with hub.follow(1, after=0) as early:
+            assert [event async for event in early] == []
+            await hub.refresh()
+            with store.write() as db:
+                jobs.submit(db, {}, "never")
+            async with hub.follow(1, after=0) as stream:
+                told = [event.kind async for event in _first(stream)]
+                with store.write() as db:
+                    events.append(db, 1, "done", {"status": "cancelled"})
+                await hub.refresh()
+                return told + [event.kind async for event in stream if event]
+
+    with store_of(settings) as store:
+        assert asyncio.run(asyncio.wait_for(follow_too_early(store), GENEROUS_SECONDS)) == ["status", "done"]
 
 
 async def _first(stream: AsyncIterator[Row | None]) -> AsyncIterator[Row]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from app import images
 from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError
-from tests.support.attacks import with_chunk
+from tests.support.attacks import scan_bomb, with_chunk
 from tests.support.pictures import chunk, encode, grey, png, png_claiming, slope
 
 COLOUR = np.random.default_rng(1).integers(0, 256, (28, 28, 4), np.uint8)
@@ -179,6 +179,14 @@ def test_a_picture_of_ours_reads_back_as_it_was() -> None:
 def test_what_follows_a_jpeg_is_not_taken_for_its_scans() -> None:
     plain = encode(grey(), "JPEG")
     np.testing.assert_array_equal(images.decode(plain + b"\xff\xda" * 1000), images.decode(plain))
+
+
+def test_scans_behind_a_marker_that_no_jpeg_has_are_not_passed_over() -> None:
+    bomb = scan_bomb(28, 60_000)
+    within = bomb.index(b"\xff\xda") + 10  # the decoder throws the marker away there, and goes on with the scans
+    for marker in (b"\xff\x02", b"\xff\xff\xbf"):
+        with pytest.raises(UnreadableImageError, match=f"marker ff{marker[-1]:02x}"):
+            images.decode(bomb[:within] + marker + b"\xff\xff\xff\xd0" + bomb[within:])
 
 
 def test_fill_bytes_that_lead_to_no_marker_are_passed_over_in_one_go() -> None:

@@ -1,5 +1,6 @@
 """Photographs become pictures like the dataset's, step by step, and keep what they show."""
 
+import io
 import struct
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 import model_core
 from app import images, photo
@@ -80,6 +81,19 @@ def test_a_garment_in_a_transparent_picture_lies_on_the_ground_that_shows_it() -
     for cloth in (30, 225):
         layers = np.dstack([np.full((*shape.shape, 3), cloth, np.uint8), np.where(shape > 0, 255, 0).astype(np.uint8)])
         assert label(photo.prepare(encode(layers))) == "Trouser"
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_is_turned_by_its_exif_data_alone(format: str) -> None:  # noqa: A002
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"></x:xmpmeta>'
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    options = {"pnginfo": text} if format == "PNG" else {"xmp": xmp}
+    picture = photos.photograph("trouser").astype(np.uint8)
+    with Image.open(io.BytesIO(encode(picture, format, **options))) as image:
+        assert image.getexif().get(0x0112) == 6  # Pillow's word for it
+    found, expected = photo.prepare(encode(picture, format, **options)), photo.prepare(encode(picture, format))
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
 
 
 @pytest.mark.parametrize("side", [28, 200, 1500])

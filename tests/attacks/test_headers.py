@@ -32,6 +32,8 @@ REQUESTS: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "a length below nothing": (head("Content-Length: -1") + PICTURE, (400,)),
     "a length with a sign": (head(f"Content-Length: +{len(PICTURE)}") + PICTURE, (400,)),
     "a length in hexadecimal": (head("Content-Length: 0x10") + PICTURE, (400,)),
+    "a length behind five thousand zeros": (head(f"Content-Length: {'0' * 5000}{len(PICTURE)}") + PICTURE, (200,)),
+    "a length of five thousand digits": (head(f"Content-Length: {'9' * 5000}") + PICTURE, (400, 413)),
     "a length of no number": (head("Content-Length: ten") + PICTURE, (400,)),
     "a length of 2**64": (head(f"Content-Length: {2**64}") + PICTURE, (400, 413)),
     "a length of 2**63 - 1": (head(f"Content-Length: {2**63 - 1}") + PICTURE, (400, 413)),
@@ -148,10 +150,10 @@ def test_no_header_of_an_answer_can_be_written_by_a_client(unharmed: Target, tex
         assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_hundreds_of_requests_in_one_packet_are_answered_in_order(unharmed: Target) -> None:
+def test_dozens_of_requests_in_one_packet_are_answered_in_order(unharmed: Target) -> None:
     one = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-    answer = unharmed.send(one * 499 + one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    assert answer.count(b"HTTP/1.1 200 ") == 500
+    answer = unharmed.send(one * 59 + one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert answer.count(b"HTTP/1.1 200 ") == 60
 
 
 def test_trailers_are_not_kept(tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""A place is taken for as long as its thread works, whoever has left meanwhile."""
+
+import asyncio
+import threading
+
+import pytest
+
+from app.errors import UnavailableError
+from app.turns import Workers
+
+
+def test_a_place_is_free_once_its_thread_is_not_when_its_client_leaves() -> None:
+    may_end = threading.Event()
+
+    async def leave_and_come() -> int:
+        workers = Workers(1, 0.05, "the work", "worker")
+        left = asyncio.ensure_future(workers.do(may_end.wait))
+        await asyncio.sleep(0.01)
+        left.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await left
+        with pytest.raises(UnavailableError, match="the work, or the wait for a turn at it"):
+            await workers.do(len, "what would lie there and be counted by nobody")
+        may_end.set()
+        await asyncio.sleep(0.1)
+        found = await workers.do(len, "four")
+        workers.close()
+        return found
+
+    assert asyncio.run(leave_and_come()) == 4
+
+
+def test_a_thread_that_outlives_the_event_loop_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    may_end = threading.Event()
+
+    async def leave() -> Workers:
+        workers = Workers(1, 0.05, "the work", "worker")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(workers.do(may_end.wait), 0.01)
+        return workers
+
+    workers = asyncio.run(leave())
+    may_end.set()
+    workers.close()
+    assert caplog.text == ""
