@@ -10,6 +10,8 @@ from types import FrameType
 
 if __name__ == "__main__":  # until there is something to end in good order, Ctrl-C ends at once, and without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for _variable in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):  # another program's; several workers get a folder of ours
+        os.environ.pop(_variable, None)
 # Before NumPy loads: one image is too little work to share, and idle BLAS threads would spin on the cores that the event loop needs.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_variable, "1")

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, values
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it when it is first imported
 FILE_BYTES = 2**20  # some ten thousand figures
 LIVE_KIND = "gauge_livesum"  # of those processes alone that live
 KINDS = ("counter", "histogram", LIVE_KIND, "gauge_max")
 _PREFIX = "metrics-"
+_NEW = ".new"  # what is not whole yet
 MOST_TRIES = 10  # of a scrape, while processes come and go
 log = logging.getLogger("rookie.metrics")
 
@@ -50,15 +51,15 @@ def _place(state: Path) -> Path | None:
     return None
 
 
-def _files(place: Path, kinds: str = "|".join(KINDS)) -> dict[Path, int]:
+def _files(place: Path, kinds: str = "|".join(KINDS), suffix: str = ".db") -> dict[Path, int]:
     """The files of such `kinds` in a folder, and the number of the process that each belongs to."""
-    named = ((path, re.fullmatch(rf"(?:{kinds})_(\d+)\.db", path.name)) for path in place.glob("*.db"))
+    named = ((path, re.fullmatch(rf"(?:{kinds})_(\d+)", path.stem)) for path in place.glob(f"*{suffix}"))
     return {path: int(name[1]) for path, name in named if name}
 
 
 def _remove(left: Path) -> None:
     """What is ours in a folder, and the folder if there is nothing else in it."""
-    for path in _files(left):
+    for path in (*_files(left), *_files(left, suffix=_NEW)):
         path.unlink()
     left.rmdir()
 
@@ -80,17 +81,27 @@ def reserve() -> None:
     if not place:
         return
     _forget_dead_processes(Path(place))
-    files = [Path(place, f"{kind}_{os.getpid()}.db") for kind in KINDS]
+    files = {kind: Path(place, f"{kind}_{os.getpid()}.db") for kind in KINDS}
+    due = [path for kind, path in files.items() if not path.exists() and not _inherit(kind, path)]
     try:
-        for kind, path in zip(KINDS, files, strict=True):
-            if not path.exists() and not _inherit(kind, path):
-                path.write_bytes(bytes(FILE_BYTES))
+        for path in due:
+            _make(path)
     except OSError as error:
         log.warning("%s takes no files (%s): /metrics shows this process's figures to itself alone, until it is started anew", place, error)
-        for path in files:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        for path in due:  # what was inherited stays, and counts for the others
+            path.unlink(missing_ok=True)
         values.ValueClass = values.MutexValue
+
+
+def _make(path: Path) -> None:
+    """A new file, of which nobody sees a part."""
+    new = path.with_suffix(_NEW)
+    try:
+        new.write_bytes(bytes(FILE_BYTES))
+        new.rename(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _inherit(kind: str, path: Path) -> bool:
@@ -137,6 +148,6 @@ class _Collector(MultiProcessCollector):
 
 def _forget_dead_processes(place: Path) -> None:
     """The gauges of a process that was killed count no longer; its counters still do."""
-    for process in _files(place, LIVE_KIND).values():
+    for path, process in _files(place, LIVE_KIND).items():
         if not _is_alive(process):
-            mark_process_dead(process, str(place))  # type: ignore[no-untyped-call]
+            path.unlink(missing_ok=True)

@@ -19,6 +19,8 @@ def bring_up_to_date(db: sa.Connection) -> None:
         schema.metadata.create_all(db)
         db.execute(schema.meta.insert().values(key="schema", value=str(schema.VERSION)))
         return
+    if found < min(_STEPS):
+        raise SchemaError(f"has schema {found}, which no version of Rookie has made; name another database")
     if found > schema.VERSION:
         raise SchemaError(f"has schema {found}, this version of Rookie knows {schema.VERSION}; run the newer one")
     for version in range(found, schema.VERSION):

@@ -1,5 +1,6 @@
 """The files of several processes' counts: in the state folder, with room of their own, and gone when nobody needs them."""
 
+import dataclasses
 import errno
 import fcntl
 import os
@@ -13,6 +14,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app import metric_files
 from app.metric_files import FILE_BYTES, FOLDER_VARIABLE, KINDS
+from app.settings import Settings
+from tests.support.service import free_port, server
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +28,8 @@ def test_they_lie_in_the_state_folder_and_what_a_killed_service_left_there_goes(
     left, held = tmp_path / "metrics-left", tmp_path / "metrics-held"
     for folder in (left, held):
         folder.mkdir()
-        (folder / "counter_1.db").touch()
+        for name in ("counter_1.db", "gauge_max_2.new"):
+            (folder / name).touch()
     handle = os.open(held, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     with metric_files.folder(tmp_path, workers=2):
@@ -80,6 +84,33 @@ def test_a_scrape_begins_again_where_a_file_is_taken_over_meanwhile(tmp_path: Pa
     assert list(metric_files.shared_registry(CollectorRegistry()).collect()) == ["figures"]
 
 
+def test_a_file_is_seen_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(path: Path, content: bytes) -> int:
+        seen.append([file.name for file in tmp_path.glob("*.db") if file.stat().st_size < FILE_BYTES])
+        return written(path, content)
+
+    seen: list[list[str]] = []
+    written = Path.write_bytes
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(Path, "write_bytes", write)
+    metric_files.reserve()
+    assert seen == [[]] * len(KINDS)
+    assert len(list(tmp_path.glob("*.db"))) == len(KINDS)
+
+
+@pytest.mark.parametrize("variable", [FOLDER_VARIABLE, FOLDER_VARIABLE.lower()])
+def test_another_programs_files_are_left_alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / f"counter_{ended_process()}.db").write_bytes(b"counts")
+    before = list(theirs.iterdir())
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    monkeypatch.setenv(variable, str(theirs))
+    with server(dataclasses.replace(settings, port=free_port()), tmp_path / "log") as (_, client):
+        assert client.get("/metrics").status_code == 200
+        assert list(theirs.iterdir()) == before
+
+
 def ended_process() -> int:
     """The number of a process that is no more."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
@@ -114,10 +145,13 @@ def test_a_process_that_finds_no_room_counts_for_itself_and_says_so(
         path.touch()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    inherited = tmp_path / f"counter_{ended_process()}.db"
+    inherited.write_bytes(b"counts")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(Path, "write_bytes", refuse)
     metric_files.reserve()
     assert "No space left on device" in caplog.text
-    assert list(tmp_path.iterdir()) == []
+    (kept,) = tmp_path.iterdir()
+    assert (kept.name, kept.read_bytes()) == (f"counter_{os.getpid()}.db", b"counts")
     own = CollectorRegistry()
     assert metric_files.shared_registry(own) is own

@@ -103,6 +103,14 @@ def test_a_database_with_a_table_of_another_programs_is_refused_and_left_as_it_i
             assert sa.inspect(db).get_table_names() == [name]
 
 
+@pytest.mark.parametrize("version", [0, -1])
+def test_a_database_of_a_version_that_there_never_was_is_refused(store: Store, version: int) -> None:
+    with store.write() as db:
+        db.execute(meta.update().values(value=str(version)))
+    with pytest.raises(StoreError, match=f"has schema {version}, which no version of Rookie has made"):
+        store.prepare()
+
+
 @pytest.mark.postgres
 @pytest.mark.parametrize("encoding", ["LATIN2", "SQL_ASCII"])
 def test_a_database_that_cannot_hold_every_text_is_refused(postgres: Server, encoding: str) -> None:
