@@ -119,8 +119,8 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's, who has its number now
-        return True
+    except PermissionError:
+        pass  # somebody else's, who has its number now
     return True
 
 

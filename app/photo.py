@@ -125,8 +125,9 @@ def shrink_to(image: Image.Image, side: int) -> Image.Image:
     if longest < side and side != SIDE:
         return image
     width, height = (max(1, round(edge * side / longest)) for edge in image.size)
-    if image.mode not in (("LA", "RGBA") if image.has_transparency_data else ("L", "RGB")):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    single, colour = ("LA", "RGBA") if image.has_transparency_data else ("L", "RGB")
+    if image.mode not in (single, colour):
+        image = image.convert(colour)
     return image.resize((width, height), Image.Resampling.LANCZOS if side == SIDE else Image.Resampling.BOX, reducing_gap=3.0)
 
 

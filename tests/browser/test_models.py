@@ -128,6 +128,5 @@ def test_a_version_that_was_deleted_elsewhere_goes_from_the_list_when_it_is_aske
     row(opened, version).wait_for()
     assert client.delete(f"/models/{version}").status_code == 204
     row(opened, version).get_by_role("button", name="Activate").click()
-    opened.sees(f"version {version}")
-    opened.page.get_by_role("alert").wait_for()
+    opened.page.get_by_role("alert").get_by_text(f"version {version}").wait_for()
     assert row(opened, version).count() == 0
