@@ -18,7 +18,7 @@ from app.images import SIDE
 WORKING_SIDE = 448  # pixels; a garment that fills an eighth of the picture still has more than 28 x 28
 MOST_PIXELS = images.MAX_PIXELS
 # Of those, by format. JPEG is shrunk while it is decoded: room for a 50-megapixel telephone's. WebP's decoder keeps four copies.
-SHARES = {"JPEG": 2.0, "MPO": 2.0, "WEBP": 0.375}
+SHARES = {"JPEG": 2.0, "WEBP": 0.375}
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
 LEAST_WHITE = 128  # the lightest part of a garment is at least this light in the end
@@ -71,7 +71,7 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
         image.load()
         turn = upright_turn(image)
         image = shrink_to(images.narrow(image), WORKING_SIDE)  # before it is turned: a second copy of all its pixels may take 128 MiB
-    colours = flatten(image if turn is None else image.transpose(turn))
+        colours = flatten(image if turn is None else image.transpose(turn))
     smooth = soften(colours)
     ground = measure_ground(smooth)
     box = garment_box(smooth, ground)
@@ -111,8 +111,7 @@ def shrink_while_decoding(image: Image.Image) -> None:
 
 def upright_turn(image: Image.Image) -> Image.Transpose | None:
     """What puts a picture upright, as its EXIF data says that it was held; nothing where that data cannot be read."""
-    for xmp in ("xmp", "XML:com.adobe.xmp"):  # Pillow would take its word, and no browser does
-        image.info.pop(xmp, None)
+    image.info.pop("xmp", None)  # of a WebP; Pillow would take its word, and no browser does
     try:
         return _TURNS.get(image.getexif().get(0x0112, 1))
     except images.DECODING_ERRORS:

@@ -63,7 +63,7 @@ def test_the_answer_is_what_the_library_says_of_the_picture(client: TestClient, 
     [
         (b"", 415, "empty"),
         (b"I am a text file.", 415, "not a picture"),
-        (PNG[:20], 415, "not a picture"),
+        (PNG[:20], 415, "no header"),
         (PNG[:300], 422, "cut short"),
         (encode(grey(height=28, width=27)), 422, "27 x 28"),
         (encode(grey(height=29, width=28)), 422, "28 x 29"),

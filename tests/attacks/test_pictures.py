@@ -31,6 +31,7 @@ MEBIBYTE = 2**20
 LONGEST_SECONDS = 8.0  # on a machine that does other things as well
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 REFUSED = (413, 415, 422)
+EXIF_PIECE = b"\xff\xe1\x00\x12Exif\0\0" + b"II*\0" + bytes(6)
 
 # Files of a few bytes that claim much, and files that claim little and take long. None may be decoded.
 BOMBS: dict[str, tuple[Callable[[], bytes], int]] = {
@@ -43,22 +44,18 @@ BOMBS: dict[str, tuple[Callable[[], bytes], int]] = {
     "JPEG of 95,000 scans": (lambda: scan_bomb(28, MEBIBYTE - 100), 422),
     "GIF of 60,000 frames": (lambda: gif_of(60_000), 422),
     "BMP of 500,000 empty runs": (lambda: packed_bmp(28, 500_000), 422),
-    "PNG with an ICC profile of 64 MiB": (
-        lambda: with_chunk(encode(grey()), chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**26), 9))),
-        415,
-    ),
-    "PNG with 900 texts of a mebibyte": (
-        lambda: with_chunk(encode(grey()), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**20), 9)) * 900),
-        415,
-    ),
+    "PNG with 80,000 chunks": (lambda: with_chunk(encode(grey()), chunk(b"tEXt", b"a\0") * 70_000), 422),
+    "JPEG with 260,000 segments": (lambda: encode(grey(), "JPEG")[:2] + b"\xff\xfe\x00\x02" * 260_000 + encode(grey(), "JPEG")[2:], 422),
 }
 # Files of 28 x 28 that are whole, with a mebibyte around their pixels. They are read, but not where others wait for it.
 PADDED: dict[str, Callable[[], bytes]] = {
-    "PNG with 80,000 chunks": lambda: with_chunk(encode(grey()), chunk(b"tEXt", b"a\0") * 70_000),
+    "PNG with an ICC profile of 64 MiB": lambda: with_chunk(encode(grey()), chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**26), 9))),
+    "PNG with 900 texts of a mebibyte": lambda: with_chunk(encode(grey()), _text(2**20) * 900),
+    "PNG with 3,000 texts whose checksum is wrong": lambda: with_chunk(encode(grey()), _text(2**18 - 100, b"XXXX") * 3000),
     "PNG with 64 MiB behind its pixels": lambda: (
         encode(grey())[:33] + chunk(b"IDAT", zlib.compress(bytes(29 * 28) + bytes(2**26), 9)) + encode(grey())[-12:]
     ),
-    "JPEG with 260,000 segments": lambda: encode(grey(), "JPEG")[:2] + b"\xff\xfe\x00\x02" * 260_000 + encode(grey(), "JPEG")[2:],
+    "JPEG with 30,000 pieces of EXIF data": lambda: encode(grey(), "JPEG")[:2] + EXIF_PIECE * 30_000 + encode(grey(), "JPEG")[2:],
     "JPEG with a mebibyte of fill bytes": lambda: encode(grey(), "JPEG")[:2] + b"\xff" * 1_040_000 + encode(grey(), "JPEG")[2:],
     "JPEG with a mebibyte of fill bytes in its scan": lambda: encode(grey(), "JPEG")[:-2] + b"\xff" * 1_040_000 + b"\0\xff\xd9",
     "WebP with 130,000 chunks": lambda: _riff(encode(grey(), "WEBP")[8:] + b"XXXX\0\0\0\0" * 130_000),
@@ -72,6 +69,11 @@ LARGEST: dict[str, Callable[[], bytes]] = {
     "PNG of 33 million pixels of grey and transparency": lambda: encode(Image.new("LA", (8192, 4096))),
     "PNG of one row": lambda: encode(Image.new("L", (2**25 - 5, 1))),
 }
+
+
+def _text(size: int, checksum: bytes | None = None) -> bytes:
+    packed = zlib.compress(bytes(size), 9)
+    return chunk(b"zTXt", b"a\0\0" + packed[:-4] + (checksum or packed[-4:]))
 
 
 def _riff(body: bytes) -> bytes:

@@ -50,3 +50,13 @@ def png(samples: NDArray[np.integer[Any]], depth: int, transparent: list[int]) -
 def chunk(kind: bytes, content: bytes) -> bytes:
     """A chunk of a PNG."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def chunks_of(content: bytes) -> dict[str, bytes]:
+    """The chunks of a PNG that has one of each kind."""
+    chunks, position = {}, len(SIGNATURE)
+    while position < len(content):
+        end = position + 12 + int.from_bytes(content[position : position + 4])
+        chunks[content[position + 4 : position + 8].decode()] = content[position:end]
+        position = end
+    return chunks

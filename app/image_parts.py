@@ -1,0 +1,121 @@
+"""What of an uploaded file its decoder is given: the parts of a PNG or a JPEG that make the picture, in one order, each once.
+
+Texts, colour profiles, comments and previews are where small files take longest, and parts in odd places are where decoders fail.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+
+from app.errors import NotAnImageError, UnreadableImageError
+
+MOST_PARTS = 2**15  # chunks of a PNG, segments of a JPEG; encoders cut 16 MiB into some two thousand
+MAX_SCANS = 32  # of a JPEG; encoders write about ten, each goes over the whole picture, and one that says nothing takes eleven bytes
+MOST_EXIF_BYTES = 2**16  # a JPEG's segment has no more
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_FIRST_CHUNK = struct.pack(">I4s", 13, b"IHDR")
+_BESIDE_PIXELS = (b"PLTE", b"tRNS", b"acTL")
+_PALETTE = 3  # the colour type of pixels that are numbers of colours
+
+# Of a JPEG's segments; the others have no length, or stand for a byte of a scan. Of a run of ff the last one counts: to match all of it
+# would begin anew at each.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_LEAST_MARKER = 0xC0  # those below are of no JPEG, and pass for garbage within a scan: what follows is no segment for the decoder
+_SCAN, _END = 0xDA, 0xD9
+_FRAMES_AND_TABLES = {*range(0xC0, 0xD0), 0xDB, 0xDD} - {0xC8}
+_APPLICATIONS = {0xE0: b"JFIF\0", 0xE1: b"Exif\0\0", 0xEE: b"Adobe"}  # the first of each: how colours are stored, how it was held
+
+
+def essential(content: bytes) -> bytes:
+    """The same picture in a plainer file; of other formats the file as it is. Raises NotAnImageError or UnreadableImageError."""
+    if content.startswith(PNG_SIGNATURE):
+        return _essential_png(content)
+    if content.startswith(b"\xff\xd8"):
+        return _essential_jpeg(content)
+    return content
+
+
+def png_depth(content: bytes) -> int:
+    """Bits a sample of a PNG that is essential."""
+    return content[24]
+
+
+def _essential_png(content: bytes) -> bytes:
+    """Header, palette, transparency, EXIF data, one chunk of pixels. What follows the pixels is no part of them."""
+    if content[8:16] != _FIRST_CHUNK or len(content) < 33:
+        raise NotAnImageError("the upload begins like a PNG picture and has no header; save it anew")
+    beside: dict[bytes, memoryview] = {}
+    pixels: list[memoryview] = []
+    ended = False
+    for kind, chunk in _chunks(content):
+        if kind == b"IDAT" and not ended:
+            pixels.append(chunk[8 : 8 + int.from_bytes(chunk[:4])])
+            continue
+        ended = bool(pixels)
+        if (kind in _BESIDE_PIXELS and not ended) or (kind == b"eXIf" and len(chunk) <= MOST_EXIF_BYTES):
+            beside.setdefault(kind, chunk)
+    if int.from_bytes(beside.pop(b"acTL", b"")[8:12]) > 1:
+        raise UnreadableImageError("the PNG picture is animated; send one picture")
+    if not pixels or (content[25] == _PALETTE and b"PLTE" not in beside):
+        raise UnreadableImageError(f"the PNG picture has no {'colours' if pixels else 'pixels'}; it is cut short, or damaged")
+    return b"".join((content[:33], *beside.values(), _chunk(b"IDAT", b"".join(pixels)), _chunk(b"IEND", b"")))
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """The kind of each chunk up to the end, and all of it: length, kind, data, checksum. The last one may be cut short."""
+    view, position = memoryview(content), len(PNG_SIGNATURE)
+    for _ in range(MOST_PARTS):
+        kind = content[position + 4 : position + 8]
+        if len(kind) < 4 or kind == b"IEND":
+            return
+        chunk = view[position : position + 12 + int.from_bytes(content[position : position + 4])]
+        yield kind, chunk
+        position += len(chunk)
+    raise UnreadableImageError(f"the PNG picture has more than {MOST_PARTS} chunks; save it anew")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return b"".join((struct.pack(">I4s", len(data), kind), data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))))
+
+
+def _essential_jpeg(content: bytes) -> bytes:
+    """Frames and tables, the first segment of each application that matters, and all from the first scan to the end."""
+    parts, applications = [b"\xff\xd8"], dict(_APPLICATIONS)
+    scans, first_scan, end = 0, len(content), len(content)
+    for marker, start, stop in _segments(content):
+        if marker == _END:
+            end = stop
+        elif marker == _SCAN:
+            first_scan, scans = min(first_scan, start), scans + 1
+        elif not scans and (marker in _FRAMES_AND_TABLES or _is_of(applications, marker, content[start + 4 : start + 10])):
+            parts.append(content[start:stop])
+        if scans > MAX_SCANS:
+            raise UnreadableImageError(f"the JPEG picture has more than {MAX_SCANS} scans; send one with fewer")
+    return b"".join((*parts, content[first_scan:end]))
+
+
+def _is_of(applications: dict[int, bytes], marker: int, begin: bytes) -> bool:
+    """Whether a segment is of one of the applications, which is then struck off."""
+    if marker not in applications or not begin.startswith(applications[marker]):
+        return False
+    del applications[marker]
+    return True
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and stop of each segment up to the end, those within the scans too. Raises UnreadableImageError."""
+    position = 2
+    for _ in range(MOST_PARTS):
+        found = _MARKER.search(content, position)
+        if not found:
+            return
+        marker, length = found[0][-1], int.from_bytes(content[found.end() : found.end() + 2])
+        if marker < _LEAST_MARKER:
+            raise UnreadableImageError(f"the JPEG picture has a marker ff{marker:02x}, which no JPEG has; save it anew")
+        position = found.end() + (0 if marker == _END else max(2, length))
+        yield marker, found.start(), position
+        if marker == _END:
+            return
+    raise UnreadableImageError(f"the JPEG picture has more than {MOST_PARTS} segments; save it anew")
