@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import ExitStack
 from functools import partial
 from types import FrameType
 
@@ -36,16 +37,17 @@ OTHER_FILES = 256  # that a serving process has open besides connections: a data
 
 def main() -> None:
     """Check what would stop the start, say it in one line, and serve."""
-    try:
-        settings = Settings.from_environ(os.environ)
-        _check_port(settings)
-        _allow_open_files(settings.connections)
-        open_store(settings).close()
-    except (SettingsError, StoreError, RookieError) as error:
-        sys.exit(f"rookie: {error}")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
-    with metric_files.folder(settings.state_dir, settings.workers):
+    with ExitStack() as kept:
+        try:
+            settings = Settings.from_environ(os.environ)
+            _check_port(settings)
+            _allow_open_files(settings.connections)
+            open_store(settings).close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, _leave)
+            kept.enter_context(metric_files.folder(settings.state_dir, settings.workers))
+        except (SettingsError, StoreError, RookieError) as error:
+            sys.exit(f"rookie: {error}")
         _serve(settings)
 
 

@@ -25,7 +25,10 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"rookie: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    print(f"{target}: {rows} rows of {store.shown_url}")  # noqa: T201
+    try:
+        print(f"{target}: {rows} rows of {store.shown_url}", flush=True)  # noqa: T201
+    except OSError as error:
+        sys.exit(f"rookie: {target} is written; what was to be said of it was not: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A line of the head. What comes after a body is not kept: nobody reads it."""
-        self._end_flood(self._framing.header())
+        self._end_flood(self._framing.header(len(name) + len(value)))
         if self._stage != "body" and name.lower() != DROPPED_HEADER:
             super().on_header(name, value)
 

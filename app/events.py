@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
 
-from app.errors import UnavailableError
+from app.errors import NotFoundError, UnavailableError
 from app.reading import Readers
 from app.store import Row, Store, events, jobs
 
@@ -48,7 +48,7 @@ class EventHub:
     async def follow(self, job: int, after: int) -> AsyncIterator[AsyncIterator[Row | None]]:
         """A job's events with a number above `after`, up to its `done` or until it is forgotten; now and then None, a sign of life.
 
-        Raises UnavailableError where too many follow already.
+        Raises UnavailableError where too many follow already, and NotFoundError where there is no such job.
         """
         if self._closed or sum(feed.followers for feed in self._feeds.values()) >= self._most:
             raise UnavailableError(f"{self._most} event streams are open, which is the limit; ask /train/{job} instead", 5)
@@ -58,11 +58,10 @@ class EventHub:
             last = feed.last_id
             rows = (await self._readers.do(self._fetch, {job: last}))[job]
             if rows is None:
-                yield self._events(_Feed(is_gone=True), after)
-            else:
-                feed.is_known = True
-                self._tell(job, last, rows)
-                yield self._events(feed, after)
+                raise no_such_job(job)
+            feed.is_known = True
+            self._tell(job, last, rows)
+            yield self._events(feed, after)
         finally:
             feed.followers -= 1
             if not feed.followers:
@@ -112,6 +111,11 @@ class EventHub:
                 place += 1
             if place == len(feed.events) and not await _comes(news):
                 yield None
+
+
+def no_such_job(job: int) -> NotFoundError:
+    """What to answer whoever asks for it."""
+    return NotFoundError(f"there is no job {job}; GET /train lists them")
 
 
 async def _comes(news: asyncio.Event) -> bool:

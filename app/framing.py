@@ -16,7 +16,7 @@ class Framing:
     """Counts the pieces of a connection's requests. Each method says what to answer where there are too many."""
 
     def __init__(self) -> None:
-        self._pieces = self._headers = self._chunks = self._body_bytes = self._bare_bytes = 0
+        self._pieces = self._headers = self._header_bytes = self._chunks = self._body_bytes = self._bare_bytes = 0
         self._in_body = False
 
     def begin_read(self, count: int) -> None:
@@ -34,7 +34,7 @@ class Framing:
 
     def begin_request(self) -> None:
         """The next request begins."""
-        self._headers = self._chunks = self._body_bytes = 0
+        self._headers = self._header_bytes = self._chunks = self._body_bytes = 0
 
     def address(self, url: bytes) -> Problem | None:
         """The head is whole: this is what it asks for."""
@@ -43,9 +43,12 @@ class Framing:
             return AddressTooLongError(f"the address has more than {MOST_ADDRESS_BYTES} bytes")
         return BadRequestError(f"the address has more than {MOST_PARAMETERS} parameters") if url.count(b"&") >= MOST_PARAMETERS else None
 
-    def header(self) -> Problem | None:
-        """One more line of the head, or of what may follow a body in chunks."""
+    def header(self, count: int) -> Problem | None:
+        """One more line of the head, or of what may follow a body in chunks, of so many bytes."""
         self._headers += 1
+        self._header_bytes += count
+        if self._header_bytes > HEAD_BYTES:
+            return HeadTooLargeError(f"the request has headers of more than {HEAD_BYTES} bytes")
         if self._headers > MOST_HEADERS:
             return HeadTooLargeError(f"the request has more than {MOST_HEADERS} headers")
         return self._piece()

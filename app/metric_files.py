@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,10 +18,13 @@ from typing import Any
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.settings import SettingsError
+
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it when it is first imported
 FILE_BYTES = 2**20  # some ten thousand figures
 LIVE_KIND = "gauge_livesum"  # of those processes alone that live
 KINDS = ("counter", "histogram", LIVE_KIND, "gauge_max")
+SPARE_BYTES = 2**18  # of a file, for all that is not counted by version
 _PREFIX = "metrics-"
 _NEW = ".new"  # what is not whole yet
 MOST_TRIES = 10  # of a scrape, while processes come and go
@@ -29,26 +33,40 @@ log = logging.getLogger("rookie.metrics")
 
 @contextmanager
 def folder(state: Path, workers: int) -> Iterator[None]:
-    """A folder for them, which the serving processes find in their environment; gone at the end. One process alone needs none."""
+    """A folder for them, which the serving processes find in their environment; gone at the end. One process alone needs none.
+
+    Raises SettingsError where none can be made.
+    """
     if workers == 1:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_place(state)) as path, _held(Path(path)):
+    with _made(state) as path, _held(Path(path)):
         os.environ[FOLDER_VARIABLE] = path
         yield
 
 
-def _place(state: Path) -> Path | None:
-    """The state folder; where there is none (PostgreSQL has the state), the system's for temporary files."""
-    with suppress(OSError):
+def _made(state: Path) -> tempfile.TemporaryDirectory[str]:
+    """A new folder in the state folder; where that takes none (PostgreSQL has the state), in the system's for temporary files."""
+    try:
         state.mkdir(parents=True, exist_ok=True)
-        for left in state.glob(f"{_PREFIX}*"):  # by a service that was killed, or has not come to lock its own yet
-            if _files(left):
-                with suppress(OSError), _held(left):
-                    _remove(left)
-        if os.access(state, os.W_OK):
-            return state
-    return None
+        _clear(state)
+        return tempfile.TemporaryDirectory(prefix=_PREFIX, dir=state)
+    except OSError:
+        pass
+    try:
+        return tempfile.TemporaryDirectory(prefix=_PREFIX)
+    except OSError as error:
+        raise SettingsError(
+            f"ROOKIE_WORKERS is more than 1, and neither ROOKIE_STATE_DIR nor TMPDIR takes a folder for their metrics ({error.strerror})"
+        ) from error
+
+
+def _clear(state: Path) -> None:
+    """Remove what a service that was killed has left; one that has not come to lock its own yet has no files."""
+    for left in state.glob(f"{_PREFIX}*"):
+        if _files(left):
+            with suppress(OSError), _held(left):
+                _remove(left)
 
 
 def _files(place: Path, kinds: str = "|".join(KINDS), suffix: str = ".db") -> dict[Path, int]:
@@ -93,6 +111,25 @@ def reserve() -> None:
         values.ValueClass = values.MutexValue
 
 
+def has_room() -> bool:
+    """Whether this process's files have room for one more version's figures. They must not grow: a file that does has holes."""
+    return all(_used_bytes(Path(os.environ[FOLDER_VARIABLE], f"{kind}_{os.getpid()}.db")) < FILE_BYTES - SPARE_BYTES for kind in KINDS)
+
+
+def are_used() -> bool:
+    """Whether this process counts in files."""
+    return bool(os.environ.get(FOLDER_VARIABLE)) and values.ValueClass is not values.MutexValue
+
+
+def _used_bytes(path: Path) -> int:
+    """As prometheus-client writes it at a file's beginning; nothing where there is no file."""
+    try:
+        with path.open("rb") as file:
+            return int.from_bytes(file.read(4), sys.byteorder)
+    except FileNotFoundError:
+        return 0
+
+
 def _make(path: Path) -> None:
     """A new file, of which nobody sees a part."""
     new = path.with_suffix(_NEW)
@@ -126,9 +163,9 @@ def _is_alive(process: int) -> bool:
 
 def shared_registry(own: CollectorRegistry) -> CollectorRegistry:
     """What all processes count, or where there is but one, what it counts."""
-    place = os.environ.get(FOLDER_VARIABLE)
-    if not place or values.ValueClass is values.MutexValue:
+    if not are_used():
         return own
+    place = os.environ[FOLDER_VARIABLE]
     _forget_dead_processes(Path(place))
     shared = CollectorRegistry()
     _Collector(shared, place)  # type: ignore[no-untyped-call]

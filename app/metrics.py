@@ -3,7 +3,6 @@
 Facts that the processes share (models, jobs) are read from the database at each scrape.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,13 +13,13 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app import metric_files
-from app.metric_files import FOLDER_VARIABLE
 from model_core.data import CLASSES
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 MOST_VERSIONS = 50  # of which figures are kept
+OTHERS = "other"  # versions for which several processes' files have no room: those after the first two hundred, until a restart
 FEW = 8  # values that are counted one by one faster than by NumPy
 
 
@@ -63,6 +62,7 @@ class Meters:
         self._reloads = Counter("model_reloads", "Times that another model version was taken up.", **made)
         self._of_versions = (self._batches, self._rows, self._inferences, self._compute, self._queue)
         self._versions: dict[int, list[Any]] = {}  # their children, the version that served first first
+        self._others: list[Any] = []  # the children of those without a place of their own
         self._children: dict[tuple[Any, ...], Any] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -104,14 +104,21 @@ class Meters:
         return generate_latest(registry) + generate_latest(own)
 
     def _take_up(self, version: int) -> list[Any]:
-        """The metrics of a version that serves now. Those of long ago go; several processes' files keep them, and need a restart."""
-        while len(self._versions) >= MOST_VERSIONS and not os.environ.get(FOLDER_VARIABLE):
+        """The metrics of a version that serves now. Those of long ago go; from files they cannot: once these are full, others share."""
+        in_files = metric_files.are_used()
+        if self._others or (in_files and not metric_files.has_room()):
+            self._others = self._others or self._of_version(OTHERS)
+            return self._others
+        while len(self._versions) >= MOST_VERSIONS and not in_files:
             gone = next(iter(self._versions))
             del self._versions[gone]
             for metric in self._of_versions:
                 metric.remove(str(gone))
-        self._versions[version] = [metric.labels(str(version)) for metric in self._of_versions]
+        self._versions[version] = self._of_version(str(version))
         return self._versions[version]
+
+    def _of_version(self, label: str) -> list[Any]:
+        return [metric.labels(label) for metric in self._of_versions]
 
     def _child(self, metric: Any, *labels: str) -> Any:
         """A metric with its labels; looked up here, for prometheus-client takes a lock for it."""

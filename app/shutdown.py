@@ -34,7 +34,7 @@ def _first(close: Callable[[], None], before: Handler, loop: asyncio.AbstractEve
 
 
 def end_in_time() -> None:
-    """From now on the process has END_SECONDS: a thread that waits for a database without an answer cannot be ended, and would keep it."""
+    """From now on the process has END_SECONDS: a thread that waits for a database without an answer, or that computes, cannot be ended."""
     if _is_own_process():
         guard = threading.Timer(END_SECONDS, _end)
         guard.daemon = True
@@ -42,7 +42,7 @@ def end_in_time() -> None:
 
 
 def _end() -> None:
-    log.error("the stop waits for a database that does not answer; after %g s the process ends without it", END_SECONDS)
+    log.error("the stop has waited %g s for a thread, maybe for a database that does not answer; the process ends without it", END_SECONDS)
     logging.shutdown()
     os._exit(1)
 

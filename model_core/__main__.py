@@ -16,12 +16,12 @@ import typer
 import model_core
 from model_core import artifact, card, checkpoint, claim, console, data, download, experiments, training
 from model_core.errors import ArtifactError, ArtifactMissingError, DivergenceError, RecipeError, RookieError
+from model_core.interruptions import stoppable
 from model_core.recipe import FIELDS, PRESETS, Recipe
 from model_core.training import State
 
 app = typer.Typer(help="Rookie: a three-layer network by hand in NumPy.", no_args_is_help=True, add_completion=False)
 CHECKPOINT_SECONDS = 30
-INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 
 _ARTIFACT = Annotated[Path, typer.Argument(help="weights file (.npz)")]
 
@@ -83,24 +83,24 @@ def train(
     images, test = data.load_training(folder), data.load_test(folder)
     for path in (out, checkpoint_path):
         artifact.insist_on_writable(path)
-    with claim.claimed(out):
+    with claim.claimed(out), stoppable():
         _run_to_the_end(run, state, images, test, out, checkpoint_path)
 
 
 def _run_to_the_end(
     recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, out: Path, checkpoint_path: Path
 ) -> None:
-    """Train and write what came of it; say how to go on where Ctrl-C came. Raises DivergenceError."""
+    """Train and write what came of it; say how to go on where it was stopped. Raises DivergenceError, and SystemExit for a stop."""
     state, ended_by = _run(recipe, state, images, checkpoint_path)
     try:
         if state.epoch:
             _write(recipe, state, images, test, data.file_hashes(data.data_dir(os.environ)), out)
-    except KeyboardInterrupt as early:
-        ended_by = early
-    if isinstance(ended_by, KeyboardInterrupt):
+    except SystemExit as stop:
+        ended_by = stop
+    if isinstance(ended_by, SystemExit):
         way_on = f" Go on with: python -m model_core train --out {out} --resume" if checkpoint_path.exists() else ""
         console.complain(f"Interrupted after epoch {state.epoch}.{way_on}")
-        sys.exit(INTERRUPTED)
+        raise ended_by
     checkpoint_path.unlink(missing_ok=True)
     if ended_by:
         raise ended_by
@@ -108,7 +108,7 @@ def _run_to_the_end(
 
 def _run(
     recipe: Recipe, state: State, images: data.TrainingData, checkpoint_path: Path
-) -> tuple[State, KeyboardInterrupt | DivergenceError | None]:
+) -> tuple[State, SystemExit | DivergenceError | None]:
     """Train, checkpointing as it goes: the state after the last whole epoch, and what came before the end, if anything did."""
     saved_at = time.monotonic()
     snapshot, ended_by = checkpoint.to_bytes(recipe, state), None
@@ -118,7 +118,7 @@ def _run(
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 _write_checkpoint(checkpoint_path, snapshot)
                 saved_at = time.monotonic()
-    except (KeyboardInterrupt, DivergenceError) as early:
+    except (SystemExit, DivergenceError) as early:
         ended_by = early
         state = checkpoint.from_bytes(snapshot, str(checkpoint_path))[1]  # `state` itself may be within an epoch
     if state.epoch:

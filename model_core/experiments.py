@@ -10,7 +10,8 @@ import typer
 from model_core import artifact, card, console, data, records, reproduction, search
 from model_core import grid as grids
 from model_core.errors import RookieError
-from model_core.workers import pool, stoppable
+from model_core.interruptions import stoppable
+from model_core.workers import pool
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -34,7 +35,7 @@ def run_search(
             help='paper (its Table 1, 216 runs), or FILE.json: {"recipe": "best", "vary": {"seed": [0, 1]}, "cases": [{}, {"dropout": 0}]}'
         ),
     ] = "paper",
-    epochs: Annotated[int | None, typer.Option(help="epochs of each run, where not the recipe's")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="epochs of each run, where not the recipe's")] = None,
     workers: Annotated[int, typer.Option(min=1, help="runs at the same time, each in a process with one thread")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="seed of every run")] = 0,
 ) -> None:

@@ -28,7 +28,9 @@ def accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> 
 
 
 def confusion_matrix(predicted: NDArray[np.integer], labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Counts (K, K): row is the true class, column the predicted one."""
+    """Counts (K, K): row is the true class, column the predicted one. Raises ValueError for a class that is none of the K."""
+    if any(len(each) and not 0 <= each.min() <= each.max() < classes for each in (predicted, labels)):
+        raise ValueError(f"classes are 0 to {classes - 1}; predicted or labels has others")
     cells = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes * classes)
     return cells.reshape(classes, classes)
 

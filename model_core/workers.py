@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
-from types import FrameType
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+from model_core.interruptions import STOPS
 
 
 class _Worker(SpawnProcess):
@@ -53,21 +52,3 @@ def pool(count: int) -> Iterator[Executor]:
         raise
     finally:
         executor.shutdown()
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Within the block, the first SIGINT or SIGTERM is a SystemExit with the code shells give it (130, 143); later ones do nothing."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        for each in STOPS:
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = {each: signal.signal(each, stop) for each in STOPS}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            if signal.getsignal(each) is stop:  # after a stop all stay deaf to the end, which a second Ctrl-C would otherwise spoil
-                signal.signal(each, handler)

@@ -46,6 +46,8 @@ def unpack(content: bytes, encoding: str, most_bytes: int) -> bytes:
     try:
         for start in range(0, len(content), _SLICE_BYTES):
             piece = content[start : start + _SLICE_BYTES]
+            if unpacker.eof:  # fed on, it would copy all that came after its end with each piece
+                raise _not_whole(encoding)
             while piece:
                 unpacked += unpacker.decompress(piece, _SLICE_BYTES)
                 piece = unpacker.unconsumed_tail
@@ -55,8 +57,12 @@ def unpack(content: bytes, encoding: str, most_bytes: int) -> bytes:
         raise InferenceError(f"the body is not {encoding}, as its Content-Encoding says ({error})") from error
     unpacked += unpacker.flush()
     if not unpacker.eof or unpacker.unused_data:
-        raise InferenceError(f"the {encoding} body is cut short, or goes on after its end")
+        raise _not_whole(encoding)
     return bytes(unpacked)
+
+
+def _not_whole(encoding: str) -> InferenceError:
+    return InferenceError(f"the {encoding} body is cut short, or goes on after its end")
 
 
 def parse_object(content: bytes) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def _policy_version(config: Any) -> Any:
         policy = json.loads(config).get("version_policy")
         if policy is None:
             return None
-        (version,) = policy["specific"]["versions"]
+        versions = policy["specific"]["versions"]
+        (version,) = versions if isinstance(versions, list) else []
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise InferenceError(
             'the config to load must be JSON; {"version_policy": {"specific": {"versions": [3]}}} names a version'

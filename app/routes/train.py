@@ -12,13 +12,14 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import StreamingResponse
 
 from app import quota
-from app.dependencies import EventHubDep, ReadersDep, SettingsDep, StoreDep
-from app.errors import ConflictError, NotFoundError
+from app.dependencies import EventHubDep, SettingsDep, StoreDep
+from app.errors import ConflictError
+from app.events import no_such_job
 from app.jobs.estimate import estimate_seconds
 from app.reading import ReadingRoute
 from app.schemas import History, Job, JobList, Problem, TrainingRequest
 from app.settings import Settings
-from app.store import Row, Store, jobs
+from app.store import Row, jobs
 
 router = APIRouter(route_class=ReadingRoute, prefix="/train", tags=["train"])
 
@@ -100,15 +101,12 @@ def cancel(job: JobId, store: StoreDep) -> Job:
 
 async def _followed(
     job: JobId,
-    store: StoreDep,
-    readers: ReadersDep,
     hub: EventHubDep,
     last_event_id: Annotated[str, Header(description="go on after this event")] = "",
 ) -> AsyncIterator[AsyncIterator[Row | None]]:
     """The events of a job that exists; the place among the followers is given back when the stream ends."""
     after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
     async with hub.follow(job, after) as events:
-        await readers.do(_check_exists, store, job)  # now that its events have been read: it may be forgotten meanwhile
         yield events
 
 
@@ -126,15 +124,10 @@ async def _encoded(events: AsyncIterator[Row | None]) -> AsyncIterator[bytes]:
             yield format_sse_event(event=event.kind, id=str(event.id), data_str=json.dumps(event.data))
 
 
-def _check_exists(store: Store, job: int) -> None:
-    with store.read() as db:
-        _existing(db, job)
-
-
 def _existing(db: sa.Connection, job: int) -> Row:
     row = jobs.find(db, job)
     if row is None:
-        raise NotFoundError(f"there is no job {job}; GET /train lists them")
+        raise no_such_job(job)
     return row
 
 

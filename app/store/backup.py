@@ -16,6 +16,7 @@ _LAST_NUMBER = {
     "sqlite": sa.text("SELECT seq FROM sqlite_sequence WHERE name = :table"),
     "postgresql": sa.text("SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:table, :key) AS regclass))"),
 }
+_ROWS_AT_A_TIME = 20  # a model or a checkpoint may have megabytes
 Rows = Generator[tuple[sa.Table, dict[str, Any]], None, None]
 
 
@@ -50,6 +51,9 @@ def _held(unfinished: Path, target: Path) -> Iterator[None]:
         if target.exists():
             _remove(unfinished)
             raise StoreError(f"{target} exists already; name a new file")
+        if left := next((beside for beside in _beside(target) if beside.exists()), None):
+            _remove(unfinished)
+            raise StoreError(f"{left} is left of another database, and would become part of this one; remove it, or name a new file")
         file.truncate(0)
         for beside in _beside(unfinished):
             beside.unlink(missing_ok=True)
@@ -71,9 +75,12 @@ def _rows(store: Store) -> Rows:
     """Every row of one state, with its table; what goes wrong here is said of the database that is copied."""
     with store.explained(), store.read() as source:
         migrations.insist_on_present(source)
+        if not store.is_sqlite:  # what has been read is written before more is asked for, however long that takes
+            source.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         for table in schema.metadata.sorted_tables:
-            for row in source.execute(sa.select(table)).mappings():
-                yield table, dict(row)
+            with source.execute(sa.select(table).execution_options(yield_per=_ROWS_AT_A_TIME)) as found:
+                for row in found.mappings():
+                    yield table, dict(row)
 
 
 def _copy(rows: Rows, copy: Store) -> int:

@@ -39,10 +39,10 @@ def insist_on_present(db: sa.Connection) -> None:
 
 def _insist_on_room(db: sa.Connection) -> None:
     """Raises SchemaError where a name that we need is somebody else's already: that table would be taken for ours."""
-    found = set(sa.inspect(db).get_table_names())
-    taken = sorted(found & set(schema.metadata.tables))
+    inspector = sa.inspect(db)
+    taken = sorted(name for name in schema.metadata.tables if inspector.has_table(name))  # or a view, and in SQLite in any case of letters
     if taken:
-        raise SchemaError(f"has a table {taken[0]!r}, which is not Rookie's; name another database")
+        raise SchemaError(f"has a table or a view {taken[0]!r}, which is not Rookie's; name another database")
 
 
 def _version(db: sa.Connection) -> int | None:

@@ -281,6 +281,7 @@ REFUSED = {
     "no HTTP": (b"\x16\x03\x01\x02\x00", b"400"),
     "an address that is too long": (b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"414"),
     "a head without end": (b"GET / HTTP/1.1\r\nX: " + b"a" * 400_000, b"431"),
+    "a head that is too long and whole": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 65_536 + b"\r\n\r\n", b"431"),
     "a body with a bad chunk": (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
     "a body for another protocol": (POST + b"Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\n.", b"400"),
 }

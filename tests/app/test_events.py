@@ -5,7 +5,7 @@ import dataclasses
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from app.errors import NotFoundError
 from app.events import HEARTBEAT_SECONDS, EventHub
 from app.reading import Readers
 from app.settings import Settings
@@ -91,23 +92,39 @@ def test_a_stream_ends_when_its_job_is_forgotten(settings: Settings) -> None:
         assert asyncio.run(asyncio.wait_for(follow_and_forget(store), GENEROUS_SECONDS)) == ["status"]
 
 
-def test_who_follows_a_job_before_it_is_there_takes_nothing_from_its_followers(settings: Settings) -> None:
-    async def follow_too_early(store: Store) -> list[str]:
-        hub = EventHub(store, Readers(), most_followers=2)
-        async with hub.follow(1, after=0) as early:
-            assert [event async for event in early] == []
-            await hub.refresh()
+def test_who_asks_for_a_job_before_it_is_there_takes_nothing_from_its_followers(settings: Settings) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    class SlowHub(EventHub):
+        def _fetch(self, known: Mapping[int, int]) -> dict[int, list[Row] | None]:
+            found = super()._fetch(known)
+            if not asked.is_set():
+                asked.set()
+                assert answer.wait(GENEROUS_SECONDS)
+            return found
+
+    async def ask(hub: EventHub) -> None:
+        async with hub.follow(1, after=0):
+            raise AssertionError("it was not there")
+
+    async def follow_meanwhile(store: Store) -> list[str]:
+        hub = SlowHub(store, Readers(), most_followers=2)
+        early = asyncio.create_task(ask(hub))
+        await asyncio.to_thread(asked.wait)
+        with store.write() as db:
+            jobs.submit(db, {}, "never")
+        async with hub.follow(1, after=0) as stream:
+            told = [event.kind async for event in _first(stream)]
+            answer.set()
+            with pytest.raises(NotFoundError, match="there is no job 1"):
+                await early
             with store.write() as db:
-                jobs.submit(db, {}, "never")
-            async with hub.follow(1, after=0) as stream:
-                told = [event.kind async for event in _first(stream)]
-                with store.write() as db:
-                    events.append(db, 1, "done", {"status": "cancelled"})
-                await hub.refresh()
-                return told + [event.kind async for event in stream if event]
+                events.append(db, 1, "done", {"status": "cancelled"})
+            await hub.refresh()
+            return told + [event.kind async for event in stream if event]
 
     with store_of(settings) as store:
-        assert asyncio.run(asyncio.wait_for(follow_too_early(store), GENEROUS_SECONDS)) == ["status", "done"]
+        assert asyncio.run(asyncio.wait_for(follow_meanwhile(store), GENEROUS_SECONDS)) == ["status", "done"]
 
 
 async def _first(stream: AsyncIterator[Row | None]) -> AsyncIterator[Row]:

@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app import metric_files
 from app.metric_files import FILE_BYTES, FOLDER_VARIABLE, KINDS
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from tests.support.service import free_port, server
 
 
@@ -136,6 +136,39 @@ def test_each_has_its_room_from_the_start(tmp_path: Path, monkeypatch: pytest.Mo
     metric_files.reserve()
     assert {path.name for path in tmp_path.iterdir()} == {f"{kind}_{os.getpid()}.db" for kind in KINDS}
     assert all(path.stat().st_blocks * 512 >= FILE_BYTES for path in tmp_path.iterdir())  # no holes
+
+
+SERVE_MANY_VERSIONS = """
+import numpy as np
+from app.metrics import Meters
+meters = Meters()
+for version in [*range(1, 400), 1, 399]:
+    meters.batch_done(np.full((2, 10), 0.1, np.float32), version, 0.001, [0.0])
+for family in meters.figures():
+    for sample in family.samples:
+        if sample.name == "rookie_inference_rows_total":
+            print(sample.labels["version"], int(sample.value))
+"""
+
+
+def test_versions_for_which_there_is_no_room_are_counted_together_and_no_file_grows(tmp_path: Path) -> None:
+    environment = {**os.environ, FOLDER_VARIABLE: str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", SERVE_MANY_VERSIONS], capture_output=True, text=True, check=True, env=environment)
+    rows = {label: int(count) for label, count in map(str.split, done.stdout.splitlines())}
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {FILE_BYTES}
+    assert sum(rows.values()) == 2 * 401
+    assert rows["1"] == 4
+    assert rows["other"] == 2 * (401 - 1 - (len(rows) - 1))
+    assert 100 < len(rows) < 300
+
+
+def test_a_start_without_room_for_their_folder_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
+    with pytest.raises(SettingsError, match=r"ROOKIE_STATE_DIR nor TMPDIR .* \(No space left"), metric_files.folder(tmp_path, workers=2):
+        pass
 
 
 def test_a_process_that_finds_no_room_counts_for_itself_and_says_so(

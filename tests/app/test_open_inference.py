@@ -277,6 +277,7 @@ BAD: dict[str, tuple[Any, dict[str, str], int, str]] = {
     "no gzip": (document(), {"Content-Encoding": "gzip"}, 400, "is not gzip"),
     "gzip cut short": (gzip.compress(json.dumps(document()).encode())[:-20], {"Content-Encoding": "gzip"}, 400, "cut short"),
     "gzip with more behind": (gzip.compress(json.dumps(document()).encode()) + b"more", {"Content-Encoding": "gzip"}, 400, "after its end"),
+    "gzip with megabytes behind": (gzip.compress(b"{}") + bytes(60 * 2**20), {"Content-Encoding": "gzip"}, 400, "after its end"),
     "a bomb": (BOMB, {"Content-Encoding": "gzip"}, 413, "unpacks to more"),
     "long json": (b'{"x": "' + b"x" * (17 * 2**20) + b'"}', {}, 413, "binary tensor"),
 }
@@ -417,6 +418,8 @@ def test_load_activates_the_version_that_it_names(own_client: TestClient, settin
         ({"version": [1]}, 400, "whole number"),
         ({"config": "{"}, 400, "must be JSON"),
         ({"config": '{"version_policy": {"specific": {"versions": [1, 2]}}}'}, 400, "must be JSON"),
+        ({"config": '{"version_policy": {"specific": {"versions": "1"}}}'}, 400, "must be JSON"),
+        ({"config": '{"version_policy": {"specific": {"versions": {"1": 2}}}}'}, 400, "must be JSON"),
         ({"config": '{"version_policy": []}'}, 400, "must be JSON"),
         ({"file:1/model.npz": "AAAA"}, 400, "POST /models"),
         ([], 400, "'parameters'"),

@@ -43,7 +43,7 @@ def test_resume_ends_with_the_weights_of_an_undisturbed_run_and_removes_the_chec
 
 def test_ctrl_c_while_the_weights_are_scored_loses_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     out = tmp_path / "model.npz"
     with monkeypatch.context() as patch:
@@ -93,8 +93,8 @@ def test_two_runs_do_not_write_to_one_file_at_a_time(run: Run, tmp_path: Path) -
 
 def test_ctrl_c_in_the_first_epoch_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> Iterator[training.Epoch]:
-        raise KeyboardInterrupt
-        yield
+        signal.raise_signal(signal.SIGINT)
+        yield from ()
 
     monkeypatch.setattr(training, "train", interrupted)
     outcome = run("train", "--out", tmp_path / "model.npz", *options(RECIPE))
@@ -103,17 +103,18 @@ def test_ctrl_c_in_the_first_epoch_leaves_nothing(run: Run, tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == []
 
 
-# Checkpoints after every epoch instead of every 30 s, so that one can be waited for; shells start background jobs deaf to Ctrl-C.
+# Checkpoints after every epoch instead of every 30 s, so that one can be waited for.
 TRAIN_UNTIL_INTERRUPTED = """
-import signal
 from model_core import __main__ as command_line
-signal.signal(signal.SIGINT, signal.default_int_handler)
 command_line.CHECKPOINT_SECONDS = 0
 command_line.main()
 """
 
 
-def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothing_had_happened(tmp_path: Path, tiny_folder: Path) -> None:
+@pytest.mark.parametrize("presses", [1, 2, 20], ids=["once", "twice", "held"])
+def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, tiny_folder: Path, presses: int
+) -> None:
     out, saved = tmp_path / "model.npz", tmp_path / "model.npz.checkpoint"
     endless = options(dataclasses.replace(RECIPE, epochs=2000, schedule="constant"))
     with subprocess.Popen(
@@ -126,7 +127,9 @@ def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothi
     ) as process:
         while not saved.exists() and process.poll() is None:
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        for _ in range(presses):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
         printed, complained = process.communicate(timeout=60)
     assert process.returncode == 130, complained
     assert "Traceback" not in complained
@@ -151,7 +154,7 @@ def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothi
 def test_ctrl_c_while_an_epoch_is_being_recorded_keeps_the_one_before_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(recipe: Recipe, state: training.State) -> bytes:
         if state.epoch == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return recorded(recipe, state)
 
     recorded = checkpoint.to_bytes
@@ -169,7 +172,7 @@ def test_ctrl_c_keeps_the_best_weights_where_no_checkpoint_can_be_written(
 ) -> None:
     def interrupted(recipe: Recipe, state: training.State) -> bytes:
         if state.epoch == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return recorded(recipe, state)
 
     def full(path: Path, content: bytes) -> None:

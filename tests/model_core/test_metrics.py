@@ -18,6 +18,12 @@ def test_the_confusion_matrix_has_true_classes_as_rows() -> None:
     assert confusion.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
 
 
+@pytest.mark.parametrize(("predicted", "labels"), [([11], [1]), ([1], [10]), ([-1], [1])])
+def test_a_class_that_there_is_not_is_refused(predicted: list[int], labels: list[int]) -> None:
+    with pytest.raises(ValueError, match="classes are 0 to 9"):
+        metrics.confusion_matrix(np.array(predicted), np.array(labels, np.uint8), 10)
+
+
 def test_precision_is_read_down_a_column_and_recall_along_a_row() -> None:
     figures = metrics.per_class(np.array([[3, 1, 0], [2, 4, 0], [1, 0, 0]]))
     assert [f.precision for f in figures] == pytest.approx([3 / 6, 4 / 5, 0])

@@ -1,6 +1,7 @@
 """python -m app.backup: one state of the whole database in one new SQLite file, from either kind."""
 
 import os
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -73,6 +74,37 @@ def test_a_backup_is_one_state_while_others_write(store: Store, tmp_path: Path, 
     monkeypatch.undo()
     with closing(Store(f"sqlite:///{tmp_path / 'copy.db'}")) as copy:
         assert everything(copy) == before
+
+
+def test_a_backup_takes_the_time_that_it_needs(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.store, "BUSY_SECONDS", 1)  # after which PostgreSQL ends a transaction that stands still
+    rows = app.store.backup._rows
+
+    def with_a_pause(source: Store) -> Rows:
+        found = rows(source)
+        yield next(found)
+        time.sleep(2)
+        yield from found
+
+    monkeypatch.setattr(app.store.backup, "_rows", with_a_pause)
+    with closing(Store(database_url)) as store:
+        store.prepare()
+        fill(store)
+        with store.write() as db:
+            for epoch in range(2, 100):
+                attempts.record_epoch(db, 1, 1, {"epoch": epoch, "seconds": 0.5})
+        assert back_up(store, tmp_path / "copy.db") > 200
+        with closing(Store(f"sqlite:///{tmp_path / 'copy.db'}")) as copy:
+            assert everything(copy) == everything(store)
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+def test_what_another_database_has_left_does_not_become_part_of_a_backup(store: Store, tmp_path: Path, ending: str) -> None:
+    left = tmp_path / f"copy.db{ending}"
+    left.write_bytes(b"changes to another one")
+    with pytest.raises(StoreError, match=rf"copy\.db{ending} is left of another database.*; remove it, or name a new file"):
+        back_up(store, tmp_path / "copy.db")
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("copy")] == [left]
 
 
 def test_a_backup_that_was_killed_is_in_nobodys_way_and_one_that_is_being_written_is(

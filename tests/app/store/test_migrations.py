@@ -92,15 +92,30 @@ def test_a_database_that_was_brought_up_to_date_takes_new_jobs_and_knows_their_k
         jobs.submit(db, {"epochs": 7}, "always", "a key", "a digest")
 
 
+@pytest.mark.parametrize("kind", ["TABLE", "VIEW"])
 @pytest.mark.parametrize("name", [name for name in schema.metadata.tables if name != meta.name])
-def test_a_database_with_a_table_of_another_programs_is_refused_and_left_as_it_is(database_url: str, name: str) -> None:
+def test_a_database_with_a_table_of_another_programs_is_refused_and_left_as_it_is(database_url: str, name: str, kind: str) -> None:
     with closing(Store(database_url)) as store:
         with store.write() as db:
-            db.exec_driver_sql(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, theirs TEXT)")
-        with pytest.raises(StoreError, match=f"has a table '{name}', which is not Rookie's; name another database"):
+            db.exec_driver_sql(f"CREATE {kind} {name} {'(id INTEGER PRIMARY KEY)' if kind == 'TABLE' else 'AS SELECT 1 AS id'}")
+        with pytest.raises(StoreError, match=f"has a table or a view '{name}', which is not Rookie's; name another database"):
             store.prepare()
         with store.read() as db:
-            assert sa.inspect(db).get_table_names() == [name]
+            assert [*sa.inspect(db).get_table_names(), *sa.inspect(db).get_view_names()] == [name]
+
+
+@pytest.mark.parametrize("name", ["Checkpoints", "JOBS"])
+def test_names_that_differ_in_the_case_of_their_letters_are_one_in_sqlite_and_two_in_postgresql(database_url: str, name: str) -> None:
+    with closing(Store(database_url)) as store:
+        with store.write() as db:
+            db.exec_driver_sql(f'CREATE TABLE "{name}" (id INTEGER PRIMARY KEY)')
+        if store.is_sqlite:
+            with pytest.raises(StoreError, match=f"has a table or a view '{name.lower()}'"):
+                store.prepare()
+        else:
+            store.prepare()
+        with store.read() as db:
+            assert name in sa.inspect(db).get_table_names()
 
 
 @pytest.mark.parametrize("version", [0, -1])
