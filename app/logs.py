@@ -3,18 +3,17 @@
 import asyncio
 import json
 import logging.config
-import sys
 import warnings
 from typing import Any
 
+from app.log_stream import STREAM
 from app.store import now
 
 
 class LineWriter:
     """Writes lines of JSON; those of one turn of the event loop go out in one system call."""
 
-    def __init__(self, stream: Any = None) -> None:
-        self._stream = stream
+    def __init__(self) -> None:
         self._lines: list[str] = []
 
     def __call__(self, record: dict[str, Any]) -> None:
@@ -25,9 +24,8 @@ class LineWriter:
 
     def _flush(self) -> None:
         lines, self._lines = self._lines, []
-        stream = self._stream or sys.stderr
-        stream.write("\n".join(lines) + "\n")
-        stream.flush()
+        STREAM.write("\n".join(lines) + "\n")
+        STREAM.flush()
 
 
 class JsonFormatter(logging.Formatter):
@@ -46,7 +44,7 @@ CONFIGURATION: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "app.logs.JsonFormatter"}},
-    "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+    "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://app.log_stream.STREAM"}},
     "root": {"handlers": ["default"], "level": "WARNING"},  # of libraries
     "loggers": {
         **{name: {"handlers": ["default"], "level": "INFO", "propagate": False} for name in ("uvicorn", "uvicorn.error", "rookie")},
@@ -60,6 +58,7 @@ CONFIGURATION["loggers"]["uvicorn.error"]["propagate"] = True
 def configure() -> None:
     """For what no uvicorn does it: the words before the service starts, and the processes that train and score."""
     logging.config.dictConfig(CONFIGURATION)
+    STREAM.write_aside()
 
 
 def take_warnings() -> None:

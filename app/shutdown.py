@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+from app.log_stream import STREAM
+
 log = logging.getLogger("rookie")
 
 # Longer than all that waits for the database in turn: a look of the watcher (10 s), trainers that save (5 s), a last write (10 s).
@@ -43,7 +45,7 @@ def end_in_time() -> None:
 
 def _end() -> None:
     log.error("the stop has waited %g s for a thread, maybe for a database that does not answer; the process ends without it", END_SECONDS)
-    logging.shutdown()
+    STREAM.drain()
     os._exit(1)
 
 

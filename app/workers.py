@@ -4,15 +4,19 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Awaitable
+from socket import socket
+from types import FrameType
 from typing import Any, ClassVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
+from app.log_stream import STREAM
 from app.main import create_app_from_environ
 from app.store import StoreError
 
@@ -38,6 +42,12 @@ class Worker(multiprocess.Process):
         finally:
             signal.signal(signal.SIGINT, handler)
         self.child_conn.close()
+
+    def target(self, sockets: list[socket] | None = None) -> None:
+        """In the process: serve, and leave in good order, with all of the log written, where the signal that ended it is raised again."""
+        STREAM.write_aside()
+        signal.signal(signal.SIGTERM, _leave)
+        super().target(sockets)
 
     def is_alive(self, timeout: float = 5) -> bool:
         """Whether the process runs and has answered, or has time left to: `timeout` seconds."""
@@ -72,6 +82,10 @@ class Worker(multiprocess.Process):
             self.process.join(max(0.0, self._ends - time.monotonic()))
             self.process.kill()
         self.process.join()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def install() -> None:
