@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from app.errors import UnavailableError
+from app.turns import submit
 
 T = TypeVar("T")
 
@@ -84,8 +85,8 @@ class Drawings:
     def _in_thread(self, work: Callable[[], T]) -> "asyncio.Future[T]":
         if self._in_hand >= self._most:
             raise UnavailableError(f"{self._in_hand} pictures of weights are being drawn, which is the limit; ask again later", 5)
+        future = asyncio.wrap_future(submit(self._thread, work))
         self._in_hand += 1
-        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
         future.add_done_callback(self._done)
         return future
 

@@ -13,6 +13,7 @@ from app.errors import NotFoundError, UnavailableError
 from app.reading import Readers
 from app.store import Row, Store, events, jobs
 
+EVENTS_AT_A_TIME = 8  # told before others have their turn
 HEARTBEAT_SECONDS = 15.0  # proxies close a connection that is silent for long
 
 
@@ -109,6 +110,8 @@ class EventHub:
                 if event.kind == "done":
                     return
                 place += 1
+                if place % EVENTS_AT_A_TIME == 0:  # the history of a long job is half a megabyte
+                    await asyncio.sleep(0)
             if place == len(feed.events) and not await _comes(news):
                 yield None
 

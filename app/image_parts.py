@@ -1,4 +1,4 @@
-"""What of an uploaded file its decoder is given: the parts of a PNG or a JPEG that make the picture, in one order, each once.
+"""What of an uploaded file its decoder is given: the parts of a PNG, JPEG or GIF that make the picture, in one order, each once.
 
 Texts, colour profiles, comments and previews are where small files take longest, and parts in odd places are where decoders fail.
 """
@@ -22,6 +22,7 @@ _PALETTE = 3  # the colour type of pixels that are numbers of colours
 # Of a JPEG's segments; the others have no length, or stand for a byte of a scan. Of a run of ff the last one counts: to match all of it
 # would begin anew at each.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_PORTION = 2**16  # bytes
 _LEAST_MARKER = 0xC0  # those below are of no JPEG, and pass for garbage within a scan: what follows is no segment for the decoder
 _SCAN, _END = 0xDA, 0xD9
 _FRAMES_AND_TABLES = {*range(0xC0, 0xD0), 0xDB, 0xDD} - {0xC8}
@@ -34,6 +35,8 @@ def essential(content: bytes) -> bytes:
         return _essential_png(content)
     if content.startswith(b"\xff\xd8"):
         return _essential_jpeg(content)
+    if content.startswith(b"GIF8"):
+        return _essential_gif(content)
     return content
 
 
@@ -108,7 +111,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, start and stop of each segment up to the end, those within the scans too. Raises UnreadableImageError."""
     position = 2
     for _ in range(MOST_PARTS):
-        found = _MARKER.search(content, position)
+        found = _next_marker(content, position)
         if not found:
             return
         marker, length = found[0][-1], int.from_bytes(content[found.end() : found.end() + 2])
@@ -119,3 +122,45 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
         if marker == _END:
             return
     raise UnreadableImageError(f"the JPEG picture has more than {MOST_PARTS} segments; save it anew")
+
+
+def _next_marker(content: bytes, position: int) -> re.Match[bytes] | None:
+    """A portion is searched at a time: no other thread has its turn meanwhile."""
+    while position < len(content):
+        found = _MARKER.search(content, position, position + _PORTION)
+        if found:
+            return found
+        position += _PORTION - 1  # a marker has two bytes
+    return None
+
+
+def _essential_gif(content: bytes) -> bytes:
+    """Screen, colours, transparency and the picture, but not how to go on from it. Raises UnreadableImageError for a second one."""
+    position = 13 + _colour_bytes(content[10:11])
+    screen, control, picture = content[:position], b"", b""
+    for _ in range(MOST_PARTS):
+        start, kind = position, content[position : position + 1]
+        if kind == b"!":
+            position = _behind_blocks(content, start + 2)
+            if content[start + 1 : start + 3] == b"\xf9\x04" and not picture:
+                control = struct.pack("<3sBHBB", b"!\xf9\x04", content[start + 3] & 1, 0, content[start + 6], 0)
+        elif kind == b"," and picture:
+            raise UnreadableImageError("the GIF picture is animated; send one picture")
+        elif kind == b",":
+            position = _behind_blocks(content, start + 11 + _colour_bytes(content[start + 9 : start + 10]))
+            picture = content[start:position]
+        else:
+            return b"".join((screen, control, picture, b";"))
+    raise UnreadableImageError(f"the GIF picture has more than {MOST_PARTS} blocks; save it anew")
+
+
+def _colour_bytes(flags: bytes) -> int:
+    """Of the table of colours that a screen or a picture brings."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
+
+
+def _behind_blocks(content: bytes, position: int) -> int:
+    """Where the blocks that begin there have ended."""
+    while position < len(content) and content[position]:
+        position += 1 + content[position]
+    return position + 1

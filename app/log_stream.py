@@ -9,7 +9,9 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from select import PIPE_BUF
 
 from app.store import now
 
@@ -71,12 +73,22 @@ class LogStream:
             if lost:
                 message = f"{lost} lines of the log are lost: nobody read them"
                 lines.append(json.dumps({"time": now(), "level": "warning", "logger": "rookie", "message": message}) + "\n")
-            _write_all(descriptor, "".join(lines).encode(errors="backslashreplace"))
+            for piece in _pieces("".join(lines).encode(errors="backslashreplace")):
+                _write(descriptor, piece)
             with self._lock:
                 self._size = sum(map(len, self._waiting))
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
+def _pieces(content: bytes) -> Iterator[bytes]:
+    """Whole lines, as many as a pipe takes in one piece, which no other process's come between."""
+    start = 0
+    while start < len(content):
+        end = content.rfind(b"\n", start, start + PIPE_BUF) + 1 or content.find(b"\n", start) + 1 or len(content)
+        yield content[start:end]
+        start = end
+
+
+def _write(descriptor: int, content: bytes) -> None:
     """Write it, however long that takes; where it cannot be written, it is lost."""
     rest = memoryview(content)
     with suppress(OSError):

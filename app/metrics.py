@@ -19,7 +19,7 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 MOST_VERSIONS = 50  # of which figures are kept
-OTHERS = "other"  # versions for which several processes' files have no room: those after the first two hundred, until a restart
+OTHERS = "other"  # versions for which several processes' files have no room: those after the first 150 or so, until a restart
 FEW = 8  # values that are counted one by one faster than by NumPy
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from PIL.JpegImagePlugin import JpegImageFile
 
 from app import images
 from app.errors import TooLargeError
@@ -17,8 +18,10 @@ from app.images import SIDE
 
 WORKING_SIDE = 448  # pixels; a garment that fills an eighth of the picture still has more than 28 x 28
 MOST_PIXELS = images.MAX_PIXELS
-# Of those, by format. JPEG is shrunk while it is decoded: room for a 50-megapixel telephone's. WebP's decoder keeps four copies.
-SHARES = {"JPEG": 2.0, "WEBP": 0.375}
+# Of those, by format. A JPEG is shrunk while it is decoded: room for a 50-megapixel telephone's, which has 1.5 samples a pixel. One of
+# several scans keeps two bytes for each sample until the last.
+JPEG_SAMPLES, JPEG_SHARE = 3.0, 2.0
+WEBP_SHARE = 0.375  # its decoder keeps four copies
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
 LEAST_WHITE = 128  # the lightest part of a garment is at least this light in the end
@@ -85,9 +88,17 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
 
 def _check_pixels(image: Image.Image, most: int) -> None:
     width, height = image.size
-    most = int(most * SHARES.get(image.format or "", 1.0))
+    most = int(most * _share(image))
     if width * height > most:
         raise TooLargeError(f"the picture claims {width} x {height} pixels; send one of at most {most}")
+
+
+def _share(image: Image.Image) -> float:
+    """How many times the usual number of pixels a picture may have."""
+    if not isinstance(image, JpegImageFile):
+        return WEBP_SHARE if image.format == "WEBP" else 1.0
+    areas = [across * down for _, across, down, _ in image.layer]
+    return min(JPEG_SHARE, JPEG_SAMPLES * max(areas) / sum(areas)) if sum(areas) else JPEG_SHARE
 
 
 def _told(turned: bool, trimmed: bool, ground: Ground, inverted: bool) -> Iterator[str]:

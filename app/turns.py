@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from app.errors import UnavailableError
 
 T = TypeVar("T")
+
+
+def submit(threads: Executor, function: Callable[..., T], *arguments: Any) -> "Future[T]":
+    """What `function` will have returned in a thread. Raises UnavailableError where the process may have no more of them."""
+    try:
+        return threads.submit(function, *arguments)
+    except RuntimeError as error:
+        raise UnavailableError(f"no thread can be had for that ({error}); ask again later", 5) from error
 
 
 @asynccontextmanager
@@ -63,6 +71,10 @@ class Workers(Turns):
                 loop.call_soon_threadsafe(self._places.release)
 
         await self._take_place()
-        work = self._threads.submit(function, *arguments)
+        try:
+            work = submit(self._threads, function, *arguments)
+        except UnavailableError:
+            self._places.release()
+            raise
         work.add_done_callback(leave)  # not where the client is gone: the thread goes on, and the next one's bytes would lie there
         return await asyncio.wrap_future(work)

@@ -12,7 +12,7 @@ from model_core.errors import ArtifactError
 @contextmanager
 def claimed(out: Path) -> Iterator[None]:
     """Nobody else's while this lasts, by a locked file beside it. Raises ArtifactError where it is somebody's."""
-    lock = out.with_name(f".{out.name}.lock")
+    lock = out.resolve().with_name(f".{out.resolve().name}.lock")  # whatever links lead to it
     handle = _locked(lock, out)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while something is at stake: pressed twice, or held, they must not break off the saving that they begin."""
+"""Ctrl-C, SIGTERM or the end of the terminal while something is at stake: twice, they must not break off the saving that they begin."""
 
 import signal
 import time
@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_SECONDS = 5.0  # a stop that some library has swallowed can be repeated after that
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within the block, the first SIGINT or SIGTERM is a SystemExit with the code that shells give it (130, 143); others do nothing."""
+    """Within the block, the first stop is a SystemExit with the code that shells give it (129, 130, 143), and others do nothing.
+
+    What nohup has made deaf to the end of its terminal stays so.
+    """
     stopped_at: float | None = None
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -21,7 +24,8 @@ def stoppable() -> Iterator[None]:
             stopped_at = time.monotonic()
             raise SystemExit(128 + number)
 
-    before = {each: signal.signal(each, stop) for each in STOPS}
+    heard = [each for each in STOPS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
+    before = {each: signal.signal(each, stop) for each in heard}
     try:
         yield
     finally:

@@ -12,16 +12,22 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from model_core.interruptions import STOPS
 
 
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Worker(SpawnProcess):
     """One process of the pool."""
 
     def start(self) -> None:
         """Start with Ctrl-C held back, which the process inherits: it is never within reach of one, not even while it imports."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-        try:
+        with _stops_held_back():
             super().start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def run(self) -> None:
         """Work; SIGTERM is heard again, for a pool that breaks ends the others by it."""
@@ -43,7 +49,8 @@ def _end_with_parent() -> None:
 @contextmanager
 def pool(count: int) -> Iterator[Executor]:
     """An executor of `count` processes. Whatever ends the block early, a SystemExit of `stoppable` too, kills them at once."""
-    executor = ProcessPoolExecutor(count, mp_context=_Context())
+    with _stops_held_back():  # which the process that keeps count of semaphores inherits
+        executor = ProcessPoolExecutor(count, mp_context=_Context())
     try:
         yield executor
     except BaseException:

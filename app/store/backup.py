@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,8 @@ def back_up(store: Store, target: Path) -> int:
             with closing(Store(f"sqlite:///{quote(str(unfinished))}")) as copy, closing(_rows(store)) as rows:
                 count = _copy(rows, copy)
                 _continue_numbers(store, copy)
+            _make_whole(unfinished)
+            _insist_on_room(target)
             unfinished.rename(target)
         except BaseException:
             _remove(unfinished)
@@ -48,16 +51,24 @@ def _held(unfinished: Path, target: Path) -> Iterator[None]:
             raise StoreError(f"another backup is being written to {target}; wait for it, or name a new file") from error
         if not unfinished.exists() or not os.path.samestat(os.fstat(file.fileno()), unfinished.stat()):
             raise StoreError(f"another backup was just written to {target}; name a new file")
-        if target.exists():
+        try:
+            _insist_on_room(target)
+        except StoreError:
             _remove(unfinished)
-            raise StoreError(f"{target} exists already; name a new file")
-        if left := next((beside for beside in _beside(target) if beside.exists()), None):
-            _remove(unfinished)
-            raise StoreError(f"{left} is left of another database, and would become part of this one; remove it, or name a new file")
+            raise
         file.truncate(0)
         for beside in _beside(unfinished):
             beside.unlink(missing_ok=True)
         yield
+
+
+def _insist_on_room(target: Path) -> None:
+    """Raises StoreError where there is a file of that name, or one of those that SQLite keeps beside it."""
+    if target.exists():
+        raise StoreError(f"{target} exists already; name a new file")
+    for left in _beside(target):
+        if left.exists():
+            raise StoreError(f"{left} is left of another database, and would become part of this one; remove it, or name a new file")
 
 
 def _beside(path: Path) -> list[Path]:
@@ -104,6 +115,12 @@ def _continue_numbers(store: Store, copy: Store) -> None:
             sink.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", row)
 
 
+def _make_whole(unfinished: Path) -> None:
+    """Bring into the one file what closing it has left beside it: SQLite says nothing where the disk is full then."""
+    with closing(sqlite3.connect(unfinished)) as copy:
+        copy.execute("PRAGMA journal_mode=DELETE")
+
+
 def _last_number(source: sa.Connection, table: sa.Table) -> int:
     """The last number that the database has given to a row of the table."""
     (key,) = table.primary_key
@@ -116,7 +133,7 @@ def _written(target: Path) -> Iterator[None]:
     """Say of a file that cannot be written why, and what to do."""
     try:
         yield
-    except (OSError, UnicodeEncodeError, sa.exc.SQLAlchemyError) as error:
+    except (OSError, UnicodeEncodeError, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
         raise StoreError(f"{target} cannot be written ({_reason(error)}); name another file") from error
 
 

@@ -127,6 +127,33 @@ def test_who_asks_for_a_job_before_it_is_there_takes_nothing_from_its_followers(
         assert asyncio.run(asyncio.wait_for(follow_meanwhile(store), GENEROUS_SECONDS)) == ["status", "done"]
 
 
+def test_a_long_history_is_told_with_turns_for_others(settings: Settings) -> None:
+    async def follow_while_others_have_turns(store: Store) -> tuple[int, int]:
+        hub, turns = EventHub(store, Readers(), most_followers=1), 0
+
+        async def take_turns() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with hub.follow(1, after=0) as stream:
+            others = asyncio.create_task(take_turns())
+            told = len([event async for event in stream])
+            others.cancel()
+            return told, turns
+
+    with store_of(settings) as store:
+        with store.write() as db:
+            jobs.submit(db, {}, "never")
+            for epoch in range(1000):
+                events.append(db, 1, "epoch", {"epoch": epoch})
+            events.append(db, 1, "done", {"status": "cancelled"})
+        told, turns = asyncio.run(asyncio.wait_for(follow_while_others_have_turns(store), GENEROUS_SECONDS))
+    assert told == 1002
+    assert turns > 50
+
+
 async def _first(stream: AsyncIterator[Row | None]) -> AsyncIterator[Row]:
     event = await anext(stream)
     assert event is not None

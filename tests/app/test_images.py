@@ -91,6 +91,12 @@ KINDS: dict[str, Callable[[], tuple[bytes, NDArray[np.generic], int]]] = {
     "BMP": lambda: (encode(grey(), "BMP"), grey(), 0),
     "lossless WebP": lambda: (encode(grey(), "WEBP", lossless=True), grey(), 0),
     "GIF of one frame": lambda: (encode(grey(), "GIF"), grey(), 0),
+    "GIF with transparency, a comment, and how to go on": lambda: (
+        encode(palette_image(), "GIF", transparency=5, comment=b"c" * 700, disposal=2, duration=9, loop=0),
+        np.where(INDICES == 5, 0, luma(PALETTE)[INDICES]),
+        1,
+    ),
+    "interlaced GIF": lambda: (encode(palette_image(), "GIF", interlace=True), luma(PALETTE)[INDICES], 1),
 }
 ANIMATED = ("GIF", "WEBP", "PNG")
 
@@ -186,6 +192,12 @@ def test_scans_behind_a_marker_that_no_jpeg_has_are_not_passed_over() -> None:
     for marker in (b"\xff\x02", b"\xff\xff\xbf"):
         with pytest.raises(UnreadableImageError, match=f"marker ff{marker[-1]:02x}"):
             images.decode(bomb[:within] + marker + b"\xff\xff\xff\xd0" + bomb[within:])
+
+
+@pytest.mark.parametrize("size", range(65_530, 65_542))
+def test_a_marker_is_found_wherever_it_stands(size: int) -> None:
+    plain = encode(slope(), "JPEG")
+    np.testing.assert_array_equal(images.decode(plain[:2] + b"\xff" * size + plain[2:]), images.decode(plain))
 
 
 def test_fill_bytes_that_lead_to_no_marker_are_passed_over_in_one_go() -> None:

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 from contextlib import closing
+from select import PIPE_BUF
 
 import httpx2
 import pytest
 
+from app.log_stream import _pieces
 from app.settings import Settings
 from tests.support.service import BASE_URL, PATIENCE_SECONDS, environ_of, eventually, free_port, is_ready, start_process
 
@@ -52,6 +54,12 @@ def test_lines_for_which_there_is_no_room_are_counted_and_the_others_come_in_ord
     numbers = [int(line.split()[1]) for line in lines if line != told]
     assert numbers == sorted(numbers)
     assert told == f"{20_000 - len(numbers)} lines of the log are lost: nobody read them"
+
+
+def test_what_is_written_at_a_time_is_whole_lines_that_no_other_process_comes_between() -> None:
+    lines = [b"a" * length + b"\n" for length in (10, PIPE_BUF - 12, 5, PIPE_BUF, 3, 3)] + [b"without an end"]
+    pieces = list(_pieces(b"".join(lines)))
+    assert pieces == [lines[0] + lines[1], lines[2], lines[3], lines[4] + lines[5], lines[6]]
 
 
 def test_a_process_that_ends_has_written_all_that_it_said() -> None:

@@ -236,6 +236,22 @@ def test_too_many_pixels_are_refused_by_the_header() -> None:
         photo.prepare(png_claiming(20_000, 20_000))
 
 
+@pytest.mark.parametrize(
+    ("mode", "options", "most"),
+    [
+        ("RGB", {"subsampling": "4:2:0"}, 80),
+        ("RGB", {"subsampling": "4:4:4"}, 40),
+        ("CMYK", {"subsampling": "4:4:4"}, 30),
+        ("L", {}, 80),
+    ],
+)
+def test_a_jpeg_may_have_as_many_pixels_as_its_samples_leave_room_for(mode: str, options: dict[str, Any], most: int) -> None:
+    image = Image.new(mode, (10, 8), 0)
+    with pytest.raises(TooLargeError, match=f"at most {most}"):
+        photo.prepare(encode(image.resize((10, most // 10 + 1)), "JPEG", **options), most_pixels=40)
+    photo.prepare(encode(image.resize((10, most // 10)), "JPEG", **options), most_pixels=40)
+
+
 def test_every_kind_of_picture_is_prepared_and_an_animation_is_refused() -> None:
     for kind, content in all_files().items():
         if kind.startswith("animated"):

@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+from contextlib import closing
 
 import pytest
 
+from app.drawing import Drawings
 from app.errors import UnavailableError
 from app.turns import Workers
 
@@ -28,6 +30,25 @@ def test_a_place_is_free_once_its_thread_is_not_when_its_client_leaves() -> None
         return found
 
     assert asyncio.run(leave_and_come()) == 4
+
+
+def test_a_process_that_may_have_no_more_threads_loses_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def ask_meanwhile_and_later() -> int:
+        workers, drawings = Workers(1, 0.05, "the work", "worker"), Drawings(most_waiting=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            for _ in range(2):
+                with pytest.raises(UnavailableError, match="no thread can be had"):
+                    await workers.do(len, "four")
+                with pytest.raises(UnavailableError, match="no thread can be had"):
+                    await drawings.do(lambda: 4)
+        with closing(workers), closing(drawings):
+            return await workers.do(len, "four") + await drawings.do(lambda: 4)
+
+    assert asyncio.run(ask_meanwhile_and_later()) == 8
 
 
 def test_a_thread_that_outlives_the_event_loop_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

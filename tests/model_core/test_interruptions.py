@@ -85,6 +85,9 @@ def test_two_runs_do_not_write_to_one_file_at_a_time(run: Run, tmp_path: Path) -
     out = tmp_path / "model.npz"
     with claim.claimed(out):
         assert f"another run writes to {out}; wait for its end" in refusal(run("train", "--out", out, *options(RECIPE)))
+        (tmp_path / "link.npz").symlink_to(out)
+        assert "another run writes to" in refusal(run("train", "--out", tmp_path / "link.npz", *options(RECIPE)))
+        (tmp_path / "link.npz").unlink()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / ".model.npz.lock").touch()  # a run that was killed leaves it behind, and that is all
     assert run("train", "--out", out, *options(RECIPE)).code == 0
@@ -111,9 +114,13 @@ command_line.main()
 """
 
 
-@pytest.mark.parametrize("presses", [1, 2, 20], ids=["once", "twice", "held"])
+@pytest.mark.parametrize(
+    ("stop", "code", "presses"),
+    [(signal.SIGINT, 130, 1), (signal.SIGINT, 130, 2), (signal.SIGINT, 130, 20), (signal.SIGTERM, 143, 1), (signal.SIGHUP, 129, 1)],
+    ids=["once", "twice", "held", "SIGTERM", "a terminal that closes"],
+)
 def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothing_had_happened(
-    tmp_path: Path, tiny_folder: Path, presses: int
+    tmp_path: Path, tiny_folder: Path, stop: signal.Signals, code: int, presses: int
 ) -> None:
     out, saved = tmp_path / "model.npz", tmp_path / "model.npz.checkpoint"
     endless = options(dataclasses.replace(RECIPE, epochs=2000, schedule="constant"))
@@ -128,10 +135,10 @@ def test_ctrl_c_keeps_the_best_weights_and_a_checkpoint_that_goes_on_as_if_nothi
         while not saved.exists() and process.poll() is None:
             time.sleep(0.01)
         for _ in range(presses):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(stop)
             time.sleep(0.02)
         printed, complained = process.communicate(timeout=60)
-    assert process.returncode == 130, complained
+    assert process.returncode == code, complained
     assert "Traceback" not in complained
     assert "validation " in printed
 

@@ -36,7 +36,9 @@ def halfway(out: Path, tiny_folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("whom", [os.kill, os.killpg], ids=["search", "group"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["SIGINT", "SIGTERM", "SIGHUP"]
+)
 def test_a_search_that_is_stopped_says_how_many_runs_are_done(
     tmp_path: Path, tiny_folder: Path, number: int, code: int, whom: Callable[[int, int], None]
 ) -> None:

@@ -166,6 +166,12 @@ def gif_claiming(side: int) -> bytes:
     return bytes(content)
 
 
+def gif_clearing(side: int) -> bytes:
+    """A GIF of 43 bytes that says to clear all of a huge picture before the next one."""
+    screen, control = struct.pack("<HHBBB", 28, 28, 0x80, 0, 0) + bytes(6), b"!\xf9\x04\x09\0\0\0\0"
+    return b"GIF89a" + screen + control + b"," + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\x02\x02\x4c\x01\0;"
+
+
 def bmp_claiming(side: int) -> bytes:
     """A small BMP that claims a size."""
     content = bytearray(encode(grey(), "BMP"))

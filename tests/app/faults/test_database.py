@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from app.settings import Settings
-from app.store import MOST_CHANGES, schema
+from app.store import MOST_CHANGES, StoreError, schema
 from app.store.attempts import MOST_FAILURES
+from app.store.backup import back_up
 from tests.support.faults import (
     RECIPE,
     Client,
@@ -252,3 +253,25 @@ def test_a_damaged_checkpoint_costs_time_and_no_weights(settings: Settings, undi
         assert_same_weights(weights_of(client, ended["version"]), undisturbed)
         history = client.get(f"/train/{job}/history").json()["epochs"]
         assert [record["epoch"] for record in history] == list(range(1, RECIPE["epochs"] + 1))
+
+
+@pytest.mark.parametrize("room", [share / 8 for share in range(1, 13)])
+def test_a_backup_for_which_there_is_not_enough_room_is_refused_and_not_half_written(
+    settings: Settings, small_disk: Path, room: float
+) -> None:
+    with client_of(settings), store_of(settings) as store:
+        needed = sum(path.stat().st_size for path in settings.state_dir.glob("rookie.db*"))
+        filler = fill(small_disk)
+        with filler.open("r+b") as file:
+            file.truncate(filler.stat().st_size - int(room * needed))
+        copy = small_disk / "copy.db"
+        try:
+            rows = back_up(store, copy)
+        except StoreError:
+            assert list(small_disk.iterdir()) == [filler]
+            return
+        with closing(sqlite3.connect(copy)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert db.execute("SELECT count(*) FROM models").fetchall() == [(1,)]
+        assert rows > 1
+        assert set(small_disk.iterdir()) == {filler, copy}

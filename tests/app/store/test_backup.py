@@ -98,6 +98,20 @@ def test_a_backup_takes_the_time_that_it_needs(database_url: str, tmp_path: Path
             assert everything(copy) == everything(store)
 
 
+def test_a_file_that_comes_while_a_backup_is_written_is_not_replaced(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, target = app.store.backup._rows, tmp_path / "copy.db"
+
+    def while_somebody_writes_one(source: Store) -> Rows:
+        target.write_text("mine")
+        return rows(source)
+
+    monkeypatch.setattr(app.store.backup, "_rows", while_somebody_writes_one)
+    with pytest.raises(StoreError, match="exists already"):
+        back_up(store, target)
+    assert target.read_text() == "mine"
+    assert list(tmp_path.glob("copy.db?*")) == []
+
+
 @pytest.mark.parametrize("ending", ["-wal", "-shm"])
 def test_what_another_database_has_left_does_not_become_part_of_a_backup(store: Store, tmp_path: Path, ending: str) -> None:
     left = tmp_path / f"copy.db{ending}"
