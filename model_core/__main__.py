@@ -111,19 +111,20 @@ def _run(
 ) -> tuple[State, SystemExit | DivergenceError | None]:
     """Train, checkpointing as it goes: the state after the last whole epoch, and what came before the end, if anything did."""
     saved_at = time.monotonic()
-    snapshot, ended_by = checkpoint.to_bytes(recipe, state), None
+    snapshot = checkpoint.to_bytes(recipe, state)
     try:
         for epoch in console.follow(training.train(recipe, images, state), state.epoch, recipe.epochs):
             snapshot = checkpoint.to_bytes(recipe, epoch.state)
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 _write_checkpoint(checkpoint_path, snapshot)
                 saved_at = time.monotonic()
+        _write_checkpoint(checkpoint_path, snapshot)  # what comes now can fail, too
     except (SystemExit, DivergenceError) as early:
-        ended_by = early
         state = checkpoint.from_bytes(snapshot, str(checkpoint_path))[1]  # `state` itself may be within an epoch
-    if state.epoch:
-        _write_checkpoint(checkpoint_path, snapshot)  # also at the end: what comes then can fail, too
-    return state, ended_by
+        if state.epoch:
+            _write_checkpoint(checkpoint_path, snapshot)
+        return state, early
+    return state, None
 
 
 def _write_checkpoint(path: Path, snapshot: bytes) -> None:

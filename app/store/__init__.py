@@ -17,7 +17,9 @@ from app.store.migrations import SchemaError
 Row = sa.Row[*tuple[Any, ...]]
 
 BUSY_SECONDS = 10  # how long a write waits for another one
-MOST_CHANGES = 20  # that requests make or wait to make: half of the 40 threads in which requests are answered
+MOST_CHANGES = (
+    10  # that requests make or wait to make: of the 15 connections to PostgreSQL that one process has, the others are for readers
+)
 _WRITE_LOCK = 784_500_324  # any number that no other program locks in this PostgreSQL database
 # A server that no longer answers is given up after about as long: without this, a call to it could hang for hours.
 _POSTGRES = {

@@ -174,6 +174,23 @@ def test_ctrl_c_while_an_epoch_is_being_recorded_keeps_the_one_before_it(run: Ru
     assert checkpoint.from_bytes((tmp_path / "model.npz.checkpoint").read_bytes(), "")[1].epoch == 2
 
 
+def test_ctrl_c_while_the_last_checkpoint_is_written_keeps_it_and_the_weights(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        monkeypatch.setattr(artifact, "write_atomically", write)
+        signal.raise_signal(signal.SIGINT)
+
+    write = artifact.write_atomically
+    monkeypatch.setattr(artifact, "write_atomically", interrupted)
+    out = tmp_path / "model.npz"
+    outcome = run("train", "--out", out, *options(RECIPE))
+    assert outcome.code == 130
+    assert f"Interrupted after epoch {RECIPE.epochs}." in outcome.err
+    assert checkpoint.from_bytes((tmp_path / "model.npz.checkpoint").read_bytes(), "")[1].epoch == RECIPE.epochs
+    assert_same_weights(artifact.load(out).parameters, tiny.model().parameters)
+
+
 def test_ctrl_c_keeps_the_best_weights_where_no_checkpoint_can_be_written(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,11 +86,12 @@ def test_a_change_that_waits_too_long_for_a_locked_database_is_told_when_to_come
 
 
 def test_a_crowd_of_changes_that_wait_for_a_locked_database_keeps_nobody_from_reading(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.store.BUSY_SECONDS", 60)
-    with client_of(settings) as client, ThreadPoolExecutor(60) as crowd:
-        with locked(settings):
+    settings = dataclasses.replace(settings, database_url=database_url)
+    with client_of(settings) as client, store_of(settings) as store, ThreadPoolExecutor(60) as crowd:
+        with store.write():
             changes = [crowd.submit(client.put, "/models/current", json={"version": 1}) for _ in range(60)]
             assert eventually(lambda: sum(change.done() for change in changes) == 60 - MOST_CHANGES)
             for path in ("/", "/static/css/base.css", "/models", "/train", "/recipes", "/metrics", "/weights/w3.png", "/readyz"):
