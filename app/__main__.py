@@ -109,5 +109,7 @@ def _allow_open_files(connections: int) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit("rookie: python -m app takes no arguments; settings come from the environment (ROOKIE_PORT=8080), README.md lists them")
     logs.configure()
     main()

@@ -1,5 +1,6 @@
 """What of an uploaded file its decoder is given: the parts of a PNG, JPEG or GIF that make the picture, in one order, each once.
 
+A BMP has no such parts, and WebP's decoder is a library of its own: they stay as they are.
 Texts, colour profiles, comments and previews are where small files take longest, and parts in odd places are where decoders fail.
 """
 
@@ -11,8 +12,12 @@ from collections.abc import Iterator
 from app.errors import NotAnImageError, UnreadableImageError
 
 MOST_PARTS = 2**15  # chunks of a PNG, segments of a JPEG; encoders cut 16 MiB into some two thousand
+MOST_TABLES = 64  # of a JPEG's head; encoders write about eight
 MAX_SCANS = 32  # of a JPEG; encoders write about ten, each goes over the whole picture, and one that says nothing takes eleven bytes
 MOST_EXIF_BYTES = 2**16  # a JPEG's segment has no more
+
+MOST_COLOURS = 256  # in a table of a BMP's
+QUICK_BYTES = 2**13
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FIRST_CHUNK = struct.pack(">I4s", 13, b"IHDR")
@@ -22,22 +27,31 @@ _PALETTE = 3  # the colour type of pixels that are numbers of colours
 # Of a JPEG's segments; the others have no length, or stand for a byte of a scan. Of a run of ff the last one counts: to match all of it
 # would begin anew at each.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
 _PORTION = 2**16  # bytes
 _LEAST_MARKER = 0xC0  # those below are of no JPEG, and pass for garbage within a scan: what follows is no segment for the decoder
 _SCAN, _END = 0xDA, 0xD9
 _FRAMES_AND_TABLES = {*range(0xC0, 0xD0), 0xDB, 0xDD} - {0xC8}
-_APPLICATIONS = {0xE0: b"JFIF\0", 0xE1: b"Exif\0\0", 0xEE: b"Adobe"}  # the first of each: how colours are stored, how it was held
+# The first of each application's segments counts: how colours are stored, how the picture was held.
+_APPLICATIONS, _EXIF = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}, {0xE1: b"Exif\0\0"}
 
 
-def essential(content: bytes) -> bytes:
-    """The same picture in a plainer file; of other formats the file as it is. Raises NotAnImageError or UnreadableImageError."""
+def essential(content: bytes, with_exif: bool) -> bytes:
+    """The same picture in a plainer file, with what EXIF data says of it or without. Raises NotAnImageError or UnreadableImageError."""
     if content.startswith(PNG_SIGNATURE):
-        return _essential_png(content)
+        return _essential_png(content, with_exif)
     if content.startswith(b"\xff\xd8"):
-        return _essential_jpeg(content)
+        return _essential_jpeg(content, with_exif)
     if content.startswith(b"GIF8"):
         return _essential_gif(content)
+    if content.startswith(b"BM"):
+        _check_bmp(content)
     return content
+
+
+def is_quick(content: bytes) -> bool:
+    """Whether what is left of the file is decoded in less than a millisecond: small, and in one of the two formats that most come in."""
+    return len(content) <= QUICK_BYTES and content.startswith((PNG_SIGNATURE, b"\xff\xd8"))
 
 
 def png_depth(content: bytes) -> int:
@@ -45,7 +59,7 @@ def png_depth(content: bytes) -> int:
     return content[24]
 
 
-def _essential_png(content: bytes) -> bytes:
+def _essential_png(content: bytes, with_exif: bool) -> bytes:
     """Header, palette, transparency, EXIF data, one chunk of pixels. What follows the pixels is no part of them."""
     if content[8:16] != _FIRST_CHUNK or len(content) < 33:
         raise NotAnImageError("the upload begins like a PNG picture and has no header; save it anew")
@@ -57,7 +71,7 @@ def _essential_png(content: bytes) -> bytes:
             pixels.append(chunk[8 : 8 + int.from_bytes(chunk[:4])])
             continue
         ended = bool(pixels)
-        if (kind in _BESIDE_PIXELS and not ended) or (kind == b"eXIf" and len(chunk) <= MOST_EXIF_BYTES):
+        if (kind in _BESIDE_PIXELS and not ended) or (kind == b"eXIf" and with_exif and len(chunk) <= MOST_EXIF_BYTES):
             beside.setdefault(kind, chunk)
     if int.from_bytes(beside.pop(b"acTL", b"")[8:12]) > 1:
         raise UnreadableImageError("the PNG picture is animated; send one picture")
@@ -83,9 +97,9 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return b"".join((struct.pack(">I4s", len(data), kind), data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))))
 
 
-def _essential_jpeg(content: bytes) -> bytes:
+def _essential_jpeg(content: bytes, with_exif: bool) -> bytes:
     """Frames and tables, the first segment of each application that matters, and all from the first scan to the end."""
-    parts, applications = [b"\xff\xd8"], dict(_APPLICATIONS)
+    parts, applications = [b"\xff\xd8"], {**_APPLICATIONS, **(_EXIF if with_exif else {})}
     scans, first_scan, end = 0, len(content), len(content)
     for marker, start, stop in _segments(content):
         if marker == _END:
@@ -94,6 +108,8 @@ def _essential_jpeg(content: bytes) -> bytes:
             first_scan, scans = min(first_scan, start), scans + 1
         elif not scans and (marker in _FRAMES_AND_TABLES or _is_of(applications, marker, content[start + 4 : start + 10])):
             parts.append(content[start:stop])
+            if len(parts) > MOST_TABLES:
+                raise UnreadableImageError(f"the JPEG picture has more than {MOST_TABLES} tables before its first scan; save it anew")
         if scans > MAX_SCANS:
             raise UnreadableImageError(f"the JPEG picture has more than {MAX_SCANS} scans; send one with fewer")
     return b"".join((*parts, content[first_scan:end]))
@@ -122,6 +138,17 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
         if marker == _END:
             return
     raise UnreadableImageError(f"the JPEG picture has more than {MOST_PARTS} segments; save it anew")
+
+
+def _check_bmp(content: bytes) -> None:
+    """Raise UnreadableImageError for what is read slowly."""
+    if int.from_bytes(content[14:18], "little") < 40:  # the oldest head says neither
+        return
+    packing, colours = (int.from_bytes(content[start : start + 4], "little") for start in (30, 46))
+    if packing in _PACKED_BMP:
+        raise UnreadableImageError("the BMP picture is packed (RLE), which is read slowly; send it unpacked, or as PNG")
+    if colours > MOST_COLOURS:
+        raise UnreadableImageError(f"the BMP picture says that it has a table of {colours} colours; {MOST_COLOURS} are the most")
 
 
 def _next_marker(content: bytes, position: int) -> re.Match[bytes] | None:

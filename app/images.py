@@ -17,8 +17,6 @@ Image.MAX_IMAGE_PIXELS = None
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 SIDE = 28  # pixels
 MAX_PIXELS = 32 * 2**20  # a header that claims more is answered with 413 instead of a mere wrong size
-QUICK_BYTES = 2**13  # what is larger may keep a decoder busy for a moment, by parts without end
-_PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
 # What Pillow's readers and NumPy raise on damaged and hostile files.
 DECODING_ERRORS = (
     ArithmeticError,
@@ -48,19 +46,17 @@ def decode(content: bytes) -> NDArray[np.uint8]:
         return _to_grey(image)
 
 
-def open_picture(content: bytes) -> Image.Image:
-    """The picture in an uploaded file, of which only the header has been read."""
+def open_picture(content: bytes, with_exif: bool = False) -> Image.Image:
+    """The picture in an uploaded file, of which only the header has been read, and EXIF data where it is wanted."""
     if not content:
         raise NotAnImageError("the upload is empty; send a picture")
-    content = image_parts.essential(content)
+    content = image_parts.essential(content, with_exif)
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.format == "PNG":
             _scale_transparency(image, image_parts.png_depth(content))
     except DECODING_ERRORS as error:
         raise NotAnImageError(f"the upload is not a picture that can be read; send one as {', '.join(FORMATS)}") from error
-    if image.format == "BMP" and image.info.get("compression") in _PACKED_BMP:
-        raise UnreadableImageError("the BMP picture is packed (RLE), which is read slowly; send it unpacked, or as PNG")
     return image
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import Depends, Query, Request
 from numpy.typing import NDArray
 
-from app import images, photo, uploads
+from app import image_parts, images, photo, uploads
 from app.inference import Predictor
 from app.schemas import Prediction, Preparation
 from app.turns import Workers
@@ -33,7 +33,7 @@ async def read(request: Request, prepare: PrepareQuery = None, picture: PictureQ
     """The picture in the request. Raises what `uploads`, `images` and `photo` raise."""
     if prepare is None:
         content = await uploads.read_file(request, _with_long_work)
-        if len(content) <= images.QUICK_BYTES:
+        if image_parts.is_quick(content):
             return Incoming(images.decode(content), None)
         return Incoming(await _with_long_work(request, images.decode, content), None)
     content = await uploads.read_file(request, _with_photographs)

@@ -65,7 +65,7 @@ class Prepared:
 
 def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
     """The garment in a photograph of any size, as in the dataset. Raises what images.decode raises, but for the size."""
-    image = images.open_picture(content)
+    image = images.open_picture(content, with_exif=True)
     size = image.size
     _check_pixels(image, most_pixels)
     with images.reading(image):

@@ -1,6 +1,7 @@
 """The bytes of one uploaded file: a multipart form's part `file`, or the body itself where its type is image/*."""
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -16,7 +17,8 @@ T = TypeVar("T")
 # The header that numpy.save writes for these arrays, and no other: NumPy's own reader evaluates Python.
 _NPY = re.compile(rb"\x93NUMPY\x01\x00..{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d{1,7}), 28, 28\), } *\n", re.DOTALL)
 QUICK_BYTES = 2**15  # a larger form may take milliseconds
-PORTION_BYTES = 2**18  # of a form with many files, taken apart and decoded in one turn of the thread for long work
+PORTION_BYTES = 2**18  # of a form with many files, taken apart in one turn of the thread for long work
+TURN_SECONDS = 0.25  # for those files
 Aside = Callable[..., Awaitable[Any]]  # of a request, a function and its arguments: calls it off the event loop
 NPY_TYPES = ("application/x-npy", "application/npy", "application/octet-stream")
 
@@ -96,22 +98,35 @@ async def read_form(request: Request) -> tuple[bytes, multipart.Form]:
     return await request.body(), multipart.Form(content_type, request.app.state.settings.batch_rows)
 
 
-async def use_files(body: bytes, form: multipart.Form, use: Callable[[bytes], T], in_thread: Callable[..., Awaitable[list[T]]]) -> list[T]:
+async def use_files(body: bytes, form: multipart.Form, use: Callable[[bytes], T], in_thread: Callable[..., Awaitable[Any]]) -> list[T]:
     """What `use` makes of each file in a form's parts named `files`, in order; a portion at a time, so that others have their turns.
 
     Raises UploadPartsError or TooLargeError.
     """
     found: list[T] = []
     for start in range(0, len(body), PORTION_BYTES):
-        found += await in_thread(_use_portion, form, body[start : start + PORTION_BYTES], use)
+        files = await in_thread(_files, form, body[start : start + PORTION_BYTES])
+        while files:
+            used = await in_thread(_use_for_a_while, files, use)
+            found, files = found + used, files[len(used) :]
     form.check_end()
     if not found:
         raise UploadPartsError("the form has no file in a part named 'files'; send one or more")
     return found
 
 
-def _use_portion(form: multipart.Form, portion: bytes, use: Callable[[bytes], T]) -> list[T]:
-    return [use(part.content) for part in form.feed(portion) if part.name == b"files" and part.is_file]
+def _files(form: multipart.Form, portion: bytes) -> list[bytes]:
+    return [part.content for part in form.feed(portion) if part.name == b"files" and part.is_file]
+
+
+def _use_for_a_while(files: list[bytes], use: Callable[[bytes], T]) -> list[T]:
+    """What `use` makes of the first of `files`: of one at least, and of as many as it comes to in TURN_SECONDS."""
+    ends, used = time.monotonic() + TURN_SECONDS, []
+    for file in files:
+        used.append(use(file))
+        if time.monotonic() > ends:
+            break
+    return used
 
 
 def parse_npy(content: bytes, most_rows: int) -> NDArray[np.uint8]:

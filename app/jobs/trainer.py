@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ from model_core.training import State
 NICENESS = 10  # predictions come first
 BEAT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 30.0
+AWAY_SECONDS = 8.0  # within the 10 s of silence after which a trainer counts as dead
 log = logging.getLogger("rookie.jobs")
 
 
@@ -120,12 +121,28 @@ class Trainer:
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
-        with self._stop.held(), self._store.write() as db:
+        with self._stop.held(), patient_write(self._store) as db:
             yield db
 
     def _insist(self, mine: bool) -> None:
         if not mine:
             raise LostJobError
+
+
+@contextmanager
+def patient_write(store: Store) -> Iterator[sa.Connection]:
+    """`write` to a database that may be away for AWAY_SECONDS, because it is started anew for example."""
+    given_up = time.monotonic() + AWAY_SECONDS
+    with ExitStack() as stack:
+        while True:
+            try:
+                db = stack.enter_context(store.write())
+                break
+            except sa.exc.OperationalError:
+                if time.monotonic() > given_up:
+                    raise
+                time.sleep(BEAT_SECONDS)
+        yield db
 
 
 def keep_beating(store: Store, job: int, attempt: int) -> None:
@@ -182,13 +199,13 @@ def give_back(store: Store, trainer: Trainer | None, job: int, attempt: int) -> 
     with suppress(LostJobError):
         if trainer is not None:
             trainer.save()
-    with store.write() as db:
+    with patient_write(store) as db:
         attempts.requeue(db, job, attempt)
 
 
 def fail(store: Store, job: int, attempt: int, problem: dict[str, Any]) -> None:
     """End the job with an error that a person can act on."""
-    with store.write() as db:
+    with patient_write(store) as db:
         attempts.fail(db, job, attempt, problem)
 
 
@@ -197,7 +214,7 @@ def interrupt(store: Store, job: int, attempt: int, error: sa.exc.SQLAlchemyErro
     reason = one_line(error)
     log.warning("job %d: attempt %d could not write: %s", job, attempt, reason)
     detail = f"the database refused the trainer's writes ({reason}), {attempts.MOST_FAILURES} times without progress"
-    with store.write() as db:
+    with patient_write(store) as db:
         attempts.interrupted(db, job, attempt, document(500, "database", detail))
 
 

@@ -72,8 +72,8 @@ def _insist_on_room(target: Path) -> None:
 
 
 def _beside(path: Path) -> list[Path]:
-    """The files that SQLite keeps beside a database while it is open."""
-    return [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
+    """The files that SQLite keeps beside a database while it is open, and reads before it where they are left."""
+    return [path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal")]
 
 
 def _remove(unfinished: Path) -> None:

@@ -224,8 +224,9 @@ def test_what_is_no_part_of_a_png_is_not_unpacked(content: bytes) -> None:
 def test_what_is_no_part_of_a_jpeg_is_not_handed_to_its_decoder() -> None:
     plain = encode(slope(), "JPEG", exif=exif_of((0x112, 3, 1, b"\6\0\0\0")), comment=b"c", dpi=(300, 300))
     more = plain[:2] + b"\xff\xe1\x00\x0cExif\0\0more" * 3 + b"junk" + b"\xff\xed\x00\x10Photoshop 3.0\0" + plain[2:]
-    image = images.open_picture(more)
+    image = images.open_picture(more, with_exif=True)
     assert image.info["exif"] == b"Exif\0\0more"
+    assert "exif" not in images.open_picture(more).info
     assert "comment" not in image.info
     assert image.info["dpi"] == (300, 300)
     np.testing.assert_array_equal(images.decode(more), images.decode(plain))
@@ -285,6 +286,12 @@ def test_more_parts_than_any_encoder_makes_are_refused() -> None:
     for content in (with_chunk(encode(grey()), chunk(b"tEXt", b"") * 32_768), whole[:2] + b"\xff\xfe\0\2" * 32_768 + whole[2:]):
         with pytest.raises(UnreadableImageError, match="more than 32768 "):
             images.decode(content)
+
+
+def test_a_jpeg_with_more_tables_than_any_encoder_writes_is_refused() -> None:
+    whole = encode(grey(), "JPEG")
+    with pytest.raises(UnreadableImageError, match="more than 64 tables"):
+        images.decode(whole[:2] + b"\xff\xdd\0\4\0\0" * 64 + whole[2:])
 
 
 def test_a_png_is_turned_by_exif_data_behind_its_pixels_too() -> None:

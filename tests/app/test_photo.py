@@ -119,7 +119,7 @@ def test_decoding_skips_what_would_be_thrown_away_of_a_jpeg_alone() -> None:
 
 def put_upright(content: bytes) -> NDArray[np.uint8]:
     """A picture's pixels, turned as it asks for."""
-    image = images.open_picture(content)
+    image = images.open_picture(content, with_exif=True)
     turn = photo.upright_turn(image)
     assert turn is not None
     return np.asarray(image.transpose(turn))
@@ -136,7 +136,7 @@ def test_a_picture_is_turned_as_its_exif_data_says() -> None:
 @pytest.mark.parametrize("orientation", [0, 1, 9, 65535])
 def test_a_picture_with_no_orientation_that_there_is_stays_as_it_is(orientation: int) -> None:
     exif = exif_of((0x0112, 3, 1, orientation.to_bytes(4, "little")))
-    assert photo.upright_turn(images.open_picture(encode(grey(), "JPEG", exif=exif))) is None
+    assert photo.upright_turn(images.open_picture(encode(grey(), "JPEG", exif=exif), with_exif=True)) is None
 
 
 def test_a_picture_is_turned_whatever_else_its_exif_data_says() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -60,6 +61,19 @@ def test_a_form_of_many_portions_takes_a_turn_for_each_and_is_answered_in_order(
     assert_predicts(post_files(client, *map(images.encode_png, TEST[:50])), EXPECTED[:50])
     assert max(turns) == 1000
     assert len(turns) > 10
+
+
+def test_files_that_take_long_are_decoded_in_several_turns(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, turns = uploads._use_for_a_while, []
+
+    def noted(files: list[bytes], use: Callable[[bytes], Any]) -> list[Any]:
+        turns.append(len(files))
+        return decode(files, use)
+
+    monkeypatch.setattr(uploads, "_use_for_a_while", noted)
+    monkeypatch.setattr(uploads, "TURN_SECONDS", 0.0)
+    assert_predicts(post_files(client, *map(images.encode_png, TEST[:20])), EXPECTED[:20])
+    assert turns == list(range(20, 0, -1))
 
 
 def test_an_answer_is_that_of_predict(client: TestClient) -> None:

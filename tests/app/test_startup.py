@@ -7,6 +7,8 @@ import resource
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -271,6 +273,13 @@ def test_a_start_that_fails_ends_with_code_1_and_that_line(settings: Settings, t
     assert process.wait(60) == 1
     (line,) = (tmp_path / "log").read_text().splitlines()
     assert line.startswith(f"rookie: {broken.model} ")
+
+
+def test_arguments_start_nothing(settings: Settings) -> None:
+    command = [sys.executable, "-m", "app", "--help"]
+    done = subprocess.run(command, env=environ_of(settings), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "takes no arguments; settings come from the environment" in done.stderr
 
 
 def test_a_server_that_is_told_to_end_gives_its_job_back_and_leaves_with_code_0(settings: Settings, tmp_path: Path) -> None:

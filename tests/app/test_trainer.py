@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +343,25 @@ def run_trainer(settings: Settings) -> list[str]:
     done = subprocess.run(command, env=environ_of(settings), check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 1
     return [json.loads(line)["message"] for line in done.stderr.splitlines()]
+
+
+def test_a_database_that_is_away_for_a_moment_costs_nothing(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, calls = Store.write, itertools.count()
+
+    def write_now_and_then(store: Store) -> AbstractContextManager[sa.Connection]:
+        if next(calls) % 3:
+            raise sa.exc.OperationalError("BEGIN", None, ConnectionRefusedError("connection refused"))
+        return write(store)
+
+    trainer = start(store, settings)
+    monkeypatch.setattr("app.jobs.trainer.BEAT_SECONDS", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write", write_now_and_then)
+        trainer.run()
+    assert next(calls) > 20
+    with store.read() as db:
+        job = jobs.newest_first(db)[0]
+    assert (job.status, job.attempt, job.failures) == ("succeeded", 1, 0)
 
 
 def test_a_trainer_makes_no_database_where_there_is_none(settings: Settings) -> None:

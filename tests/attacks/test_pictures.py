@@ -14,6 +14,7 @@ from tests.support.archives import small_model
 from tests.support.attacks import (
     Target,
     bmp_claiming,
+    bmp_of_colours,
     exif_of,
     gif_claiming,
     gif_clearing,
@@ -45,6 +46,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], int]] = {
     "WebP of 16,383 pixels a side": (lambda: webp_claiming(16_383), 413),
     "JPEG of 95,000 scans": (lambda: scan_bomb(28, MEBIBYTE - 100), 422),
     "GIF of 60,000 frames": (lambda: gif_of(60_000), 422),
+    "BMP with a table of 65,536 colours": (lambda: bmp_of_colours(65_536), 422),
     "BMP of 500,000 empty runs": (lambda: packed_bmp(28, 500_000), 422),
     "PNG with 80,000 chunks": (lambda: with_chunk(encode(grey()), chunk(b"tEXt", b"a\0") * 70_000), 422),
     "JPEG with 260,000 segments": (lambda: encode(grey(), "JPEG")[:2] + b"\xff\xfe\x00\x02" * 260_000 + encode(grey(), "JPEG")[2:], 422),

@@ -177,3 +177,10 @@ def bmp_claiming(side: int) -> bytes:
     content = bytearray(encode(grey(), "BMP"))
     content[18:26] = struct.pack("<ii", side, side)
     return bytes(content)
+
+
+def bmp_of_colours(count: int) -> bytes:
+    """A BMP of 28 x 28 whose table is said to have so many colours."""
+    content = bytearray(encode(grey(), "BMP"))
+    content[46:50] = struct.pack("<I", count)
+    return bytes(content)

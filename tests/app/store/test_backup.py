@@ -112,7 +112,7 @@ def test_a_file_that_comes_while_a_backup_is_written_is_not_replaced(store: Stor
     assert list(tmp_path.glob("copy.db?*")) == []
 
 
-@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
 def test_what_another_database_has_left_does_not_become_part_of_a_backup(store: Store, tmp_path: Path, ending: str) -> None:
     left = tmp_path / f"copy.db{ending}"
     left.write_bytes(b"changes to another one")
@@ -126,7 +126,7 @@ def test_a_backup_that_was_killed_is_in_nobodys_way_and_one_that_is_being_writte
 ) -> None:
     fill(store)
     target, rows = tmp_path / "copy.db", app.store.backup._rows
-    for ending in ("", "-wal", "-shm"):
+    for ending in ("", "-wal", "-shm", "-journal"):
         (tmp_path / f"copy.db.unfinished{ending}").write_bytes(b"half of something")
 
     def while_another_one_tries(source: Store) -> Rows:
