@@ -12,13 +12,13 @@ help: ## list these targets
 serve: $(VENV)/.runtime ## start the service on 127.0.0.1:8000 (ROOKIE_PORT=8080 make serve: on another port)
 	@exec $(PY) -m app
 
-# A process for each core; the tests of one file stay together, for they share servers.
-PYTEST := $(PY) -m pytest -n auto --dist loadfile
+# A process for each core; the tests of one file stay together where they share servers.
+PYTEST := $(PY) -m pytest -n auto
 test: $(VENV)/.dev ## run every test that can run here (ARGS="-k predict -x" goes to pytest, ARGS="-n0" is one process)
-	$(PYTEST) $(ARGS)
+	$(PYTEST) --dist loadfile $(ARGS)
 
 faults: $(VENV)/.dev ## kill processes, fill disks, lock databases: what docs/reliability.md lists (minutes; the longest: ARGS="-m soak")
-	$(PYTEST) -m faults $(ARGS)
+	$(PYTEST) -m faults tests/app/faults $(ARGS)
 
 # A release with known holes shows that the vulnerability service answers: where it cannot be asked, pip-audit finds nothing wrong either.
 AUDIT := .venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off
