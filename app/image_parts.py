@@ -1,6 +1,5 @@
-"""What of an uploaded file its decoder is given: the parts of a PNG, JPEG or GIF that make the picture, in one order, each once.
+"""What of an uploaded file its decoder is given: the parts of a PNG, JPEG, GIF or WebP that make the picture, in one order, each once.
 
-A BMP has no such parts, and WebP's decoder is a library of its own: they stay as they are.
 Texts, colour profiles, comments and previews are where small files take longest, and parts in odd places are where decoders fail.
 """
 
@@ -27,6 +26,7 @@ _PALETTE = 3  # the colour type of pixels that are numbers of colours
 # Of a JPEG's segments; the others have no length, or stand for a byte of a scan. Of a run of ff the last one counts: to match all of it
 # would begin anew at each.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_WEBP_PIXELS = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
 _PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
 _PORTION = 2**16  # bytes
 _LEAST_MARKER = 0xC0  # those below are of no JPEG, and pass for garbage within a scan: what follows is no segment for the decoder
@@ -44,6 +44,8 @@ def essential(content: bytes, with_exif: bool) -> bytes:
         return _essential_jpeg(content, with_exif)
     if content.startswith(b"GIF8"):
         return _essential_gif(content)
+    if content.startswith(b"RIFF"):
+        return _essential_webp(content, with_exif)
     if content.startswith(b"BM"):
         _check_bmp(content)
     return content
@@ -187,7 +189,28 @@ def _colour_bytes(flags: bytes) -> int:
 
 
 def _behind_blocks(content: bytes, position: int) -> int:
-    """Where the blocks that begin there have ended."""
-    while position < len(content) and content[position]:
+    """Where the blocks that begin there have ended; encoders fill each with 255 bytes. Raises UnreadableImageError."""
+    for _ in range(MOST_PARTS + len(content) // 64):
+        if position >= len(content) or not content[position]:
+            return position + 1
         position += 1 + content[position]
-    return position + 1
+    raise UnreadableImageError("the GIF picture comes in tiny blocks, which are read slowly; save it anew")
+
+
+def _essential_webp(content: bytes, with_exif: bool) -> bytes:
+    """The chunks of pixels and how they lie, and EXIF data. Raises UnreadableImageError."""
+    view, position, exif = memoryview(content), 12, b""
+    kept: list[bytes | memoryview] = [b"WEBP"]
+    for _ in range(MOST_PARTS):
+        kind = content[position : position + 4]
+        if len(kind) < 4:
+            body = b"".join((*kept, exif))
+            return b"RIFF" + struct.pack("<I", len(body)) + body
+        length = int.from_bytes(content[position + 4 : position + 8], "little")
+        chunk = view[position : position + 8 + length + length % 2]
+        if kind in _WEBP_PIXELS:
+            kept.append(chunk)
+        elif kind == b"EXIF" and with_exif and not exif and len(chunk) <= MOST_EXIF_BYTES:
+            exif = bytes(chunk)
+        position += 8 + length + length % 2
+    raise UnreadableImageError(f"the WebP picture has more than {MOST_PARTS} chunks; save it anew")

@@ -21,6 +21,7 @@ MOST_PIXELS = images.MAX_PIXELS
 # Of those, by format. A JPEG is shrunk while it is decoded: room for a 50-megapixel telephone's, which has 1.5 samples a pixel. One of
 # several scans keeps two bytes for each sample until the last.
 JPEG_SAMPLES, JPEG_SHARE = 3.0, 2.0
+MOST_ROWS = 2**16  # each costs something beside its pixels; no JPEG, GIF or WebP has more
 WEBP_SHARE = 0.375  # its decoder keeps four copies
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
@@ -88,6 +89,8 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
 
 def _check_pixels(image: Image.Image, most: int) -> None:
     width, height = image.size
+    if height > MOST_ROWS:
+        raise TooLargeError(f"the picture claims {height} rows of pixels; send one of at most {MOST_ROWS}")
     most = int(most * _share(image))
     if width * height > most:
         raise TooLargeError(f"the picture claims {width} x {height} pixels; send one of at most {most}")
@@ -122,7 +125,6 @@ def shrink_while_decoding(image: Image.Image) -> None:
 
 def upright_turn(image: Image.Image) -> Image.Transpose | None:
     """What puts a picture upright, as its EXIF data says that it was held; nothing where that data cannot be read."""
-    image.info.pop("xmp", None)  # of a WebP; Pillow would take its word, and no browser does
     try:
         return _TURNS.get(image.getexif().get(0x0112, 1))
     except images.DECODING_ERRORS:

@@ -9,12 +9,12 @@ import pydantic_core
 from app.errors import InferenceError, TooLargeError
 
 HEADER_LENGTH = "inference-header-content-length"
-MOST_JSON_BYTES = 16 * 2**20  # numbers as Python objects take up to ten times their text; as a binary tensor they take nothing more
+MOST_JSON_BYTES = 8 * 2**20  # numbers as Python objects take up to ten times their text; as a binary tensor they take nothing more
 _SLICE_BYTES = 2**16
 # All is parsed in one go, in which nothing else runs: a tenth of a second for so many numbers. An honest request has few words.
-MOST_NUMBERS, MOST_QUOTES = 2 * 2**20, 10_000
+MOST_NUMBERS, MOST_QUOTES = 2**20, 10_000
 # Lists cost most: sixty bytes for the two of `[]`. An honest row of 28 pixels has one bracket to 28 numbers.
-_FREE_BRACKETS, _BYTES_A_BRACKET = 10_000, 16
+_FREE_BRACKETS, _NUMBERS_A_BRACKET = 10_000, 8
 
 
 class Body(NamedTuple):
@@ -68,7 +68,7 @@ def _not_whole(encoding: str) -> InferenceError:
 def parse_object(content: bytes) -> dict[str, Any]:
     """A JSON object, of bounded cost. Raises InferenceError."""
     brackets, commas, quotes = content.count(b"[") + content.count(b"{"), content.count(b","), content.count(b'"')
-    too_many_lists = brackets > _FREE_BRACKETS + len(content) // _BYTES_A_BRACKET
+    too_many_lists = brackets > _FREE_BRACKETS + commas // _NUMBERS_A_BRACKET
     if len(content) > MOST_JSON_BYTES or too_many_lists or commas > MOST_NUMBERS or quotes > MOST_QUOTES:
         raise TooLargeError(
             f"{len(content)} bytes of JSON with {brackets} lists, {commas} commas and {quotes} quotes are more than is parsed;"

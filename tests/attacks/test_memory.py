@@ -24,7 +24,7 @@ from tests.support.service import free_port, server
 
 INFER = "/v2/models/fashion-mnist/infer"
 ASKING_SECONDS = 4.0
-MOST_GROWTH = 350 * 2**20  # a body of 64 MiB, twice while it is put together, and what is made of 16 MiB of JSON
+MOST_GROWTH = 350 * 2**20  # a body of 64 MiB, twice while it is put together, and what is made of 8 MiB of JSON
 
 
 @contextlib.contextmanager
@@ -59,15 +59,15 @@ def peak_bytes(pid: int) -> int:
 
 
 def numbers(text: str) -> bytes:
-    """16 MiB of JSON with as much data as it can hold."""
+    """8 MiB of JSON with as much data as it can hold."""
     return (
-        '{"inputs":[{"name":"image","shape":[1,784],"datatype":"FP64","data":[' + text * ((2**24 - 200) // len(text)) + "0]}]}"
+        '{"inputs":[{"name":"image","shape":[1,784],"datatype":"FP64","data":[' + text * ((2**23 - 200) // len(text)) + "0]}]}"
     ).encode()
 
 
 BODIES = {
     "a bomb of a gigabyte": (gzip.compress(b"\0" * 2**30, 1), {"Content-Encoding": "gzip"}, 413),
-    "16 MiB of JSON in 16 KiB": (gzip.compress(numbers("0,")), {"Content-Encoding": "gzip"}, 413),
+    "8 MiB of JSON in 8 KiB": (gzip.compress(numbers("0,")), {"Content-Encoding": "gzip"}, 413),
     "as many numbers as may be": (numbers("0.12345,"), {}, 400),
     "many empty lists": (numbers("[],"), {}, 413),
     "many empty objects": (numbers("{},"), {}, 413),

@@ -1,5 +1,6 @@
 """Pictures made to hurt: bombs of every format, files that are two things at once, a hundred damaged copies of each."""
 
+import struct
 import time
 import zlib
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from tests.support.attacks import (
     exif_of,
     gif_claiming,
     gif_clearing,
+    gif_in_blocks,
     gif_of,
     jpeg_claiming,
     mutants,
@@ -49,6 +51,8 @@ BOMBS: dict[str, tuple[Callable[[], bytes], int]] = {
     "BMP with a table of 65,536 colours": (lambda: bmp_of_colours(65_536), 422),
     "BMP of 500,000 empty runs": (lambda: packed_bmp(28, 500_000), 422),
     "PNG with 80,000 chunks": (lambda: with_chunk(encode(grey()), chunk(b"tEXt", b"a\0") * 70_000), 422),
+    "GIF in blocks of one byte": (lambda: gif_in_blocks(500_000), 422),
+    "WebP with 130,000 chunks": (lambda: _riff(encode(grey(), "WEBP")[8:] + b"XXXX\0\0\0\0" * 130_000), 422),
     "JPEG with 260,000 segments": (lambda: encode(grey(), "JPEG")[:2] + b"\xff\xfe\x00\x02" * 260_000 + encode(grey(), "JPEG")[2:], 422),
 }
 # Files of 28 x 28 that are whole, with a mebibyte around their pixels. They are read, but not where others wait for it.
@@ -62,7 +66,7 @@ PADDED: dict[str, Callable[[], bytes]] = {
     "JPEG with 30,000 pieces of EXIF data": lambda: encode(grey(), "JPEG")[:2] + EXIF_PIECE * 30_000 + encode(grey(), "JPEG")[2:],
     "JPEG with a mebibyte of fill bytes": lambda: encode(grey(), "JPEG")[:2] + b"\xff" * 1_040_000 + encode(grey(), "JPEG")[2:],
     "JPEG with a mebibyte of fill bytes in its scan": lambda: encode(grey(), "JPEG")[:-2] + b"\xff" * 1_040_000 + b"\0\xff\xd9",
-    "WebP with 130,000 chunks": lambda: _riff(encode(grey(), "WEBP")[8:] + b"XXXX\0\0\0\0" * 130_000),
+    "WebP with a mebibyte of EXIF data": lambda: _riff(encode(grey(), "WEBP")[8:] + b"EXIF" + struct.pack("<I", 10**6) + bytes(10**6)),
 }
 # What a photograph may be, and no more: the largest pictures that are let in.
 LARGEST: dict[str, Callable[[], bytes]] = {

@@ -184,3 +184,10 @@ def bmp_of_colours(count: int) -> bytes:
     content = bytearray(encode(grey(), "BMP"))
     content[46:50] = struct.pack("<I", count)
     return bytes(content)
+
+
+def gif_in_blocks(count: int) -> bytes:
+    """A GIF whose pixels come in so many blocks of one byte."""
+    whole = encode(grey(), "GIF")
+    start = whole.index(b",", 13 + 3 * 256) + 11
+    return whole[:start] + b"\1x" * count + b"\0;"
