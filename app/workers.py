@@ -7,13 +7,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from socket import socket
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.config import STARTUP_FAILURE
+from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors import multiprocess
 
 from app.log_stream import STREAM
@@ -89,9 +89,20 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 def install() -> None:
-    """Let uvicorn start such processes; it has no setting for it."""
-    supervisor: Any = multiprocess
+    """Let uvicorn start such processes, on a socket that is listened to from the start; it has no setting for it."""
+    supervisor, config = cast(Any, multiprocess), cast(Any, Config)
     supervisor.Process = Worker
+    config.bind_socket = _listening
+
+
+def _listening(config: Config, bind: Callable[[Config], socket] = Config.bind_socket) -> socket:
+    """A socket that nobody else listens to; two may have bound theirs to one port, and workers would not notice that theirs is deaf."""
+    bound = bind(config)
+    try:
+        bound.listen(config.backlog)
+    except OSError as error:
+        sys.exit(f"rookie: cannot listen on {config.host} port {config.port} ({error.strerror}); set ROOKIE_PORT to a free one")
+    return bound
 
 
 class _PlainRefusal:

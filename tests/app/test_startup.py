@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from uvicorn import Config
 
 import model_core
+from app import workers
 from app.__main__ import main
 from app.main import open_store
 from app.settings import Settings
@@ -273,6 +275,17 @@ def test_a_start_that_fails_ends_with_code_1_and_that_line(settings: Settings, t
     assert process.wait(60) == 1
     (line,) = (tmp_path / "log").read_text().splitlines()
     assert line.startswith(f"rookie: {broken.model} ")
+
+
+def test_of_two_services_that_have_bound_one_port_the_second_to_listen_is_refused() -> None:
+    config = Config("app.workers:create_app", port=free_port())
+    with closing(socket.socket()) as first, closing(socket.socket()) as second:
+        for each in (first, second):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind((config.host, config.port))
+        assert workers._listening(config, lambda _: first) is first
+        with pytest.raises(SystemExit, match=f"cannot listen on 127.0.0.1 port {config.port} .*; set ROOKIE_PORT"):
+            workers._listening(config, lambda _: second)
 
 
 def test_arguments_start_nothing(settings: Settings) -> None:

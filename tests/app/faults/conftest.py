@@ -1,5 +1,6 @@
 """What all fault tests compare with."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from app.settings import Settings
 from tests.support.faults import Weights, no_trainer_left, submit, weights_of
-from tests.support.service import client_of, wait_for
+from tests.support.service import client_of, free_port, wait_for
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,7 +29,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, shipped: Path, tiny_fo
 
 @pytest.fixture
 def settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Settings of a service that leaves no process behind, and whose trainers can be held in a stage."""
+    """Settings of a service that leaves no process behind, on a port of its own, and whose trainers can be held in a stage."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "support" / "stages"))
     with no_trainer_left(settings):
-        yield settings
+        yield dataclasses.replace(settings, port=free_port())
