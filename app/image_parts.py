@@ -10,12 +10,8 @@ from collections.abc import Iterator
 
 from app.errors import NotAnImageError, UnreadableImageError
 
-MOST_PARTS = 2**15  # chunks of a PNG, segments of a JPEG; encoders cut 16 MiB into some two thousand
-MOST_TABLES = 64  # of a JPEG's head; encoders write about eight
-MAX_SCANS = 32  # of a JPEG; encoders write about ten, each goes over the whole picture, and one that says nothing takes eleven bytes
+MOST_PARTS = 2**15  # chunks of a PNG or WebP, segments of a JPEG, blocks of a GIF; encoders cut 16 MiB into some two thousand
 MOST_EXIF_BYTES = 2**16  # a JPEG's segment has no more
-
-MOST_COLOURS = 256  # in a table of a BMP's
 QUICK_BYTES = 2**13
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -23,17 +19,21 @@ _FIRST_CHUNK = struct.pack(">I4s", 13, b"IHDR")
 _BESIDE_PIXELS = (b"PLTE", b"tRNS", b"acTL")
 _PALETTE = 3  # the colour type of pixels that are numbers of colours
 
+MOST_TABLES = 64  # of a JPEG's head; encoders write about eight
+MAX_SCANS = 32  # of a JPEG; encoders write about ten, each goes over the whole picture, and one that says nothing takes eleven bytes
 # Of a JPEG's segments; the others have no length, or stand for a byte of a scan. Of a run of ff the last one counts: to match all of it
 # would begin anew at each.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
-_WEBP_PIXELS = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
-_PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
-_PORTION = 2**16  # bytes
+_PORTION = 2**16  # bytes that are searched for one at a time
 _LEAST_MARKER = 0xC0  # those below are of no JPEG, and pass for garbage within a scan: what follows is no segment for the decoder
 _SCAN, _END = 0xDA, 0xD9
 _FRAMES_AND_TABLES = {*range(0xC0, 0xD0), 0xDB, 0xDD} - {0xC8}
 # The first of each application's segments counts: how colours are stored, how the picture was held.
 _APPLICATIONS, _EXIF = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}, {0xE1: b"Exif\0\0"}
+
+_WEBP_PIXELS = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
+_PACKED_BMP = (1, 2)  # BI_RLE8, BI_RLE4
+MOST_COLOURS = 256  # in a BMP's table
 
 
 def essential(content: bytes, with_exif: bool) -> bytes:

@@ -17,9 +17,9 @@ from app.store.migrations import SchemaError
 Row = sa.Row[*tuple[Any, ...]]
 
 BUSY_SECONDS = 10  # how long a write waits for another one
-MOST_CHANGES = (
-    10  # that requests make or wait to make: of the 15 connections to PostgreSQL that one process has, the others are for readers
-)
+MOST_CHANGES = 20  # that requests make or wait to make: half of the 40 threads in which requests are answered
+# Connections to PostgreSQL that a process may have beside those of changes, and how many of all are kept while they are not needed.
+_READING, _KEPT = 10, 5
 _WRITE_LOCK = 784_500_324  # any number that no other program locks in this PostgreSQL database
 # A server that no longer answers is given up after about as long: without this, a call to it could hang for hours.
 _POSTGRES = {
@@ -172,7 +172,14 @@ _OPTIONS: dict[str, Any] = {"hide_parameters": True, "json_deserializer": _from_
 def _postgres_engine(url: sa.URL) -> sa.Engine:
     ours = {name: value for name, value in _POSTGRES.items() if name not in url.query}
     engine = sa.create_engine(
-        url, connect_args=ours, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_timeout=BUSY_SECONDS, **_OPTIONS
+        url,
+        connect_args=ours,
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_size=_KEPT,
+        max_overflow=MOST_CHANGES + _READING - _KEPT,
+        pool_timeout=BUSY_SECONDS,
+        **_OPTIONS,
     )
     sa.event.listen(engine, "connect", _prepare_postgres)
     return engine
