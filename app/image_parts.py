@@ -142,17 +142,6 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     raise UnreadableImageError(f"the JPEG picture has more than {MOST_PARTS} segments; save it anew")
 
 
-def _check_bmp(content: bytes) -> None:
-    """Raise UnreadableImageError for what is read slowly."""
-    if int.from_bytes(content[14:18], "little") < 40:  # the oldest head says neither
-        return
-    packing, colours = (int.from_bytes(content[start : start + 4], "little") for start in (30, 46))
-    if packing in _PACKED_BMP:
-        raise UnreadableImageError("the BMP picture is packed (RLE), which is read slowly; send it unpacked, or as PNG")
-    if colours > MOST_COLOURS:
-        raise UnreadableImageError(f"the BMP picture says that it has a table of {colours} colours; {MOST_COLOURS} are the most")
-
-
 def _next_marker(content: bytes, position: int) -> re.Match[bytes] | None:
     """A portion is searched at a time: no other thread has its turn meanwhile."""
     while position < len(content):
@@ -171,8 +160,9 @@ def _essential_gif(content: bytes) -> bytes:
         start, kind = position, content[position : position + 1]
         if kind == b"!":
             position = _behind_blocks(content, start + 2)
-            if content[start + 1 : start + 3] == b"\xf9\x04" and not picture:
-                control = struct.pack("<3sBHBB", b"!\xf9\x04", content[start + 3] & 1, 0, content[start + 6], 0)
+            block = content[start : start + 8]
+            if len(block) == 8 and block.startswith(b"!\xf9\x04") and not picture:
+                control = struct.pack("<3sBHBB", b"!\xf9\x04", block[3] & 1, 0, block[6], 0)
         elif kind == b"," and picture:
             raise UnreadableImageError("the GIF picture is animated; send one picture")
         elif kind == b",":
@@ -214,3 +204,14 @@ def _essential_webp(content: bytes, with_exif: bool) -> bytes:
             exif = bytes(chunk)
         position += 8 + length + length % 2
     raise UnreadableImageError(f"the WebP picture has more than {MOST_PARTS} chunks; save it anew")
+
+
+def _check_bmp(content: bytes) -> None:
+    """Raise UnreadableImageError for what is read slowly."""
+    if int.from_bytes(content[14:18], "little") < 40:  # the oldest head says neither
+        return
+    packing, colours = (int.from_bytes(content[start : start + 4], "little") for start in (30, 46))
+    if packing in _PACKED_BMP:
+        raise UnreadableImageError("the BMP picture is packed (RLE), which is read slowly; send it unpacked, or as PNG")
+    if colours > MOST_COLOURS:
+        raise UnreadableImageError(f"the BMP picture says that it has a table of {colours} colours; {MOST_COLOURS} are the most")

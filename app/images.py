@@ -50,8 +50,8 @@ def open_picture(content: bytes, with_exif: bool = False) -> Image.Image:
     """The picture in an uploaded file, of which only the header has been read, and EXIF data where it is wanted."""
     if not content:
         raise NotAnImageError("the upload is empty; send a picture")
-    content = image_parts.essential(content, with_exif)
     try:
+        content = image_parts.essential(content, with_exif)
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.format == "PNG":
             _scale_transparency(image, image_parts.png_depth(content))

@@ -108,7 +108,8 @@ async def use_files(body: bytes, form: multipart.Form, use: Callable[[bytes], T]
         files = await in_thread(_files, form, body[start : start + PORTION_BYTES])
         while files:
             used = await in_thread(_use_for_a_while, files, use)
-            found, files = found + used, files[len(used) :]
+            found += used
+            files = files[len(used) :]
     form.check_end()
     if not found:
         raise UploadPartsError("the form has no file in a part named 'files'; send one or more")

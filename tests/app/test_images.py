@@ -156,6 +156,14 @@ def test_a_png_cut_short_is_refused_until_its_last_pixel_is_there() -> None:
         np.testing.assert_array_equal(image, grey())
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if any(each in kind for each in ("GIF", "BMP", "WebP", "JPEG"))])
+def test_a_file_cut_short_anywhere_is_read_or_refused(kind: str) -> None:
+    whole = KINDS[kind]()[0]
+    for length in range(len(whole)):
+        with contextlib.suppress(NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError):
+            assert images.decode(whole[:length]).shape == (28, 28)
+
+
 def all_files() -> dict[str, bytes]:
     return {**{kind: make()[0] for kind, make in KINDS.items()}, **{f"animated {each}": animation(each) for each in ANIMATED}}
 
