@@ -7,7 +7,6 @@ import socket
 import sys
 from contextlib import ExitStack
 from functools import partial
-from types import FrameType
 
 if __name__ == "__main__":  # until there is something to end in good order, Ctrl-C ends at once, and without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -44,7 +43,7 @@ def main() -> None:
             _allow_open_files(settings.connections)
             open_store(settings).close()
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, _leave)
+                signal.signal(number, workers.leave)
             kept.enter_context(metric_files.folder(settings.state_dir, settings.workers))
         except (SettingsError, StoreError, RookieError) as error:
             sys.exit(f"rookie: {error}")
@@ -74,11 +73,6 @@ def _serve(settings: Settings) -> None:
         sys.exit(STARTUP_FAILURE)
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    """Uvicorn, once it has stopped in good order, raises the signal that asked for it again; that is no failure."""
-    sys.exit(0)
-
-
 def _check_port(settings: Settings) -> None:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -86,9 +80,7 @@ def _check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise SettingsError(
-                f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); set ROOKIE_PORT to a free one"
-            ) from error
+            raise SettingsError(workers.taken(settings.host, settings.port, error)) from error
         except TypeError as error:  # a name that IDNA cannot encode
             raise SettingsError(f"cannot listen on {settings.host} ({error}); set ROOKIE_HOST to an address of this machine") from error
 

@@ -52,7 +52,7 @@ def essential(content: bytes, with_exif: bool) -> bytes:
 
 
 def is_quick(content: bytes) -> bool:
-    """Whether what is left of the file is decoded in less than a millisecond: small, and in one of the two formats that most come in."""
+    """Whether the file is decoded in a few milliseconds at most: small, and in one of the two formats that most come in."""
     return len(content) <= QUICK_BYTES and content.startswith((PNG_SIGNATURE, b"\xff\xd8"))
 
 

@@ -46,7 +46,7 @@ class Worker(multiprocess.Process):
     def target(self, sockets: list[socket] | None = None) -> None:
         """In the process: serve, and leave in good order, with all of the log written, where the signal that ended it is raised again."""
         STREAM.write_aside()
-        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGTERM, leave)
         super().target(sockets)
 
     def is_alive(self, timeout: float = 5) -> bool:
@@ -84,8 +84,14 @@ class Worker(multiprocess.Process):
         self.process.join()
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
+def leave(_number: int, _frame: FrameType | None) -> None:
+    """Uvicorn, once it has stopped in good order, raises the signal that asked for it again; that is no failure."""
     sys.exit(0)
+
+
+def taken(host: str, port: int, error: OSError) -> str:
+    """What to say where nobody can listen there."""
+    return f"cannot listen on {host} port {port} ({error.strerror}); set ROOKIE_PORT to a free one"
 
 
 def install() -> None:
@@ -101,7 +107,7 @@ def _listening(config: Config, bind: Callable[[Config], socket] = Config.bind_so
     try:
         bound.listen(config.backlog)
     except OSError as error:
-        sys.exit(f"rookie: cannot listen on {config.host} port {config.port} ({error.strerror}); set ROOKIE_PORT to a free one")
+        sys.exit(f"rookie: {taken(config.host, config.port, error)}")
     return bound
 
 
