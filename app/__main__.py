@@ -44,6 +44,7 @@ def main() -> None:
             open_store(settings).close()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, workers.leave)
+            workers.end_with_terminal()
             kept.enter_context(metric_files.folder(settings.state_dir, settings.workers))
         except (SettingsError, StoreError, RookieError) as error:
             sys.exit(f"rookie: {error}")

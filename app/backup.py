@@ -15,7 +15,7 @@ from app.store.backup import back_up
 
 def main(arguments: list[str]) -> None:
     """Copy, and say how much; a refusal is one line."""
-    if len(arguments) != 1:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.exit("usage: python -m app.backup FILE.db")
     target = Path(arguments[0])
     try:

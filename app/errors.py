@@ -187,8 +187,13 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(trouble, _on_database_trouble)
 
 
-def crash(scope: Scope) -> JSONResponse:
-    """The answer to a request that met an error of ours: the log has it all, the client learns nothing of it."""
+def crash(error: Exception, scope: Scope, request_id: str) -> JSONResponse:
+    """The answer to a request that met an error of ours, of which the log has it all and the client learns nothing, or want of memory."""
+    if isinstance(error, MemoryError):
+        log.warning("%s %s: not enough memory, request %s", scope["method"], path_of(scope), request_id)
+        short = UnavailableError("there is not enough memory for that now; send it again later, or less of it", retry_after_seconds=5)
+        return response(short.document(), scope, short.headers)
+    log.error("%s %s failed, request %s", scope["method"], path_of(scope), request_id, exc_info=error)
     return response(Problem("the service met an error of its own; its log says more").document(), scope)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app import image_parts
-from app.errors import NotAnImageError, TooLargeError, UnavailableError, UnreadableImageError, WrongSizeError
+from app.errors import NotAnImageError, TooLargeError, UnreadableImageError, WrongSizeError
 
 # Pillow's own bound on pixels warns, which costs more than reading a small picture; the size is judged here, before a pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -77,11 +77,9 @@ def _to_eight_bits(sample: int, depth: int) -> int:
 
 @contextmanager
 def reading(image: Image.Image) -> Iterator[None]:
-    """Whatever decoding `image` meets is UnreadableImageError, or UnavailableError where memory is short."""
+    """Whatever decoding `image` meets is UnreadableImageError."""
     try:
         yield
-    except MemoryError as error:
-        raise UnavailableError("there is not enough memory for that picture; send it again later, or a smaller one", 5) from error
     except DECODING_ERRORS as error:
         raise UnreadableImageError(f"the {image.format} picture is cut short or damaged ({error})") from error
 

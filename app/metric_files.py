@@ -48,23 +48,27 @@ def folder(state: Path, workers: int) -> Iterator[None]:
 def _made(state: Path) -> tempfile.TemporaryDirectory[str]:
     """A new folder in the state folder; where that takes none (PostgreSQL has the state), in the system's for temporary files."""
     try:
-        state.mkdir(parents=True, exist_ok=True)
-        _clear(state)
-        return tempfile.TemporaryDirectory(prefix=_PREFIX, dir=state)
+        return _made_in(state)
     except OSError:
         pass
     try:
-        return tempfile.TemporaryDirectory(prefix=_PREFIX)
+        return _made_in(Path(tempfile.gettempdir()))
     except OSError as error:
         raise SettingsError(
             f"ROOKIE_WORKERS is more than 1, and neither ROOKIE_STATE_DIR nor TMPDIR takes a folder for their metrics ({error.strerror})"
         ) from error
 
 
-def _clear(state: Path) -> None:
+def _made_in(place: Path) -> tempfile.TemporaryDirectory[str]:
+    place.mkdir(parents=True, exist_ok=True)
+    _clear(place)
+    return tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place)
+
+
+def _clear(place: Path) -> None:
     """Remove what a service that was killed has left; one that has not come to lock its own yet has no files."""
-    for left in state.glob(f"{_PREFIX}*"):
-        if _files(left):
+    for left in place.glob(f"{_PREFIX}*"):
+        if _files(left) and left.stat().st_uid == os.geteuid():
             with suppress(OSError), _held(left):
                 _remove(left)
 

@@ -1,7 +1,6 @@
 """What is noted of every request: its id, one line of JSON in the log, its count and duration in the metrics, and how it crashed."""
 
 import itertools
-import logging
 import re
 import secrets
 import time
@@ -20,8 +19,6 @@ _ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
 _HEADER = b"x-request-id"
 # What uvloop says where a client has left and more of its requests were waiting. Uvicorn does not notice, and would log each as a crash.
 _CLOSED = "the handler is closed"
-log = logging.getLogger("rookie")
-
 Log = Callable[[dict[str, Any]], None]
 
 
@@ -55,13 +52,12 @@ class Observer:
         self._meters.in_flight.inc()
         try:
             await self._app(scope, receive, noting_send)
-        except Exception:
+        except Exception as error:
             if gone:
                 return
             if status:
                 raise  # half an answer is out: the server can only close the connection
-            log.exception("%s %s failed, request %s", scope["method"], errors.path_of(scope), request_id.decode())
-            await errors.crash(scope)(scope, receive, noting_send)
+            await errors.crash(error, scope, request_id.decode())(scope, receive, noting_send)
         finally:
             self._meters.in_flight.dec()
             self._note(scope, request_id, status or 500, time.perf_counter() - began)

@@ -4,6 +4,9 @@ import ipaddress
 import re
 from collections.abc import Callable
 
+_HOST = r"(?:[^\s/*?#@:\\\[\]]+|\[[0-9a-f:.]+\])"
+_USUAL_PORT = re.compile(r"http://.*:80|https://.*:443")
+
 
 def utf_8(text: str) -> str:
     """What can be written down: the database, the log and every answer are UTF-8."""
@@ -18,7 +21,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     """A whole number within bounds."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,15}", text) or not low <= int(text) <= high:
+        if not re.fullmatch(r"[0-9]{1,15}", text) or not low <= int(text) <= high:
             raise ValueError(f"a whole number from {low} to {high}")
         return int(text)
 
@@ -46,11 +49,19 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in text.split(",") if name.strip())
 
 
+def hosts(text: str) -> tuple[str, ...]:
+    """Names of hosts as requests say them, but for the port; a star alone stands for all."""
+    found = names(text)
+    if not all(re.fullmatch(rf"{_HOST}|\*", name) for name in found):
+        raise ValueError("host names without scheme or port, comma-separated: rookie.example.org, [fd00::1]; * alone for any")
+    return found
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Where pages come from, as browsers say it; no star, because such a page may change what this service does."""
     found = names(text)
-    if not all(re.fullmatch(r"https?://[^\s/*?#@\\]+", origin) for origin in found):
-        raise ValueError("origins as browsers send them, comma-separated: https://example.org, http://127.0.0.1:3000")
+    if not all(re.fullmatch(rf"https?://{_HOST}(:\d{{1,5}})?", origin) and not _USUAL_PORT.fullmatch(origin) for origin in found):
+        raise ValueError("origins as browsers send them, without a scheme's usual port: https://example.org, http://127.0.0.1:3000")
     return found
 
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from app import parse
 
 PREFIX = "ROOKIE_"
-# What Kubernetes puts into the environment of every pod next to a service that is called rookie; none of it is ours.
-_KUBERNETES_NAME = re.compile(r"ROOKIE_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+# What Kubernetes puts into the environment of every pod next to services that are called rookie, or rookie-db; none of it is ours.
+_KUBERNETES_NAME = re.compile(r"ROOKIE_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
 ALL = "all"  # a scope of the token
 _LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
@@ -37,7 +37,7 @@ class Settings:
         False, parse.switch, "1 says that what forwards to this address (a container's port mapping) listens on the loopback only"
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        (), parse.names, "host names, besides the loopback's, that requests may be addressed to, comma-separated; * for any"
+        (), parse.hosts, "host names, besides the loopback's, that requests may be addressed to, comma-separated; * for any"
     )
     token: str | None = _setting(None, parse.token, "bearer token that every change (training, activating) must carry", secret=True)
     token_scope: str = _setting(
@@ -132,4 +132,4 @@ FIELDS = {PREFIX + field.name.upper(): field for field in dataclasses.fields(Set
 
 
 def _is_kubernetes(name: str, text: str) -> bool:
-    return bool(_KUBERNETES_NAME.fullmatch(name)) or (name == "ROOKIE_PORT" and bool(_KUBERNETES_PORT.fullmatch(text)))
+    return bool(_KUBERNETES_NAME.fullmatch(name)) or (name.endswith("_PORT") and bool(_KUBERNETES_PORT.fullmatch(text)))

@@ -77,4 +77,7 @@ class Workers(Turns):
             self._places.release()
             raise
         work.add_done_callback(leave)  # not where the client is gone: the thread goes on, and the next one's bytes would lie there
-        return await asyncio.wrap_future(work)
+        try:
+            return await asyncio.wrap_future(work)
+        finally:
+            del work  # it holds an error that holds this frame: until the collector comes, all that the function was given would stay

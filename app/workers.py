@@ -47,6 +47,7 @@ class Worker(multiprocess.Process):
         """In the process: serve, and leave in good order, with all of the log written, where the signal that ended it is raised again."""
         STREAM.write_aside()
         signal.signal(signal.SIGTERM, leave)
+        end_with_terminal()
         super().target(sockets)
 
     def is_alive(self, timeout: float = 5) -> bool:
@@ -89,6 +90,12 @@ def leave(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)
 
 
+def end_with_terminal() -> None:
+    """Let the end of the terminal be a SIGTERM to this process, unless nohup has made it deaf to that."""
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
+
+
 def taken(host: str, port: int, error: OSError) -> str:
     """What to say where nobody can listen there."""
     return f"cannot listen on {host} port {port} ({error.strerror}); set ROOKIE_PORT to a free one"
@@ -98,6 +105,7 @@ def install() -> None:
     """Let uvicorn start such processes, on a socket that is listened to from the start; it has no setting for it."""
     supervisor, config = cast(Any, multiprocess), cast(Any, Config)
     supervisor.Process = Worker
+    supervisor.SIGNALS.pop(signal.SIGHUP, None)  # it would start the workers anew
     config.bind_socket = _listening
 
 

@@ -64,7 +64,8 @@ def train(
 ) -> None:
     """Train a network on Fashion-MNIST and write its weights, test score and card to one file.
 
-    Ctrl-C keeps the best weights so far, and so does a loss that stops being a number.
+    Ctrl-C keeps the best weights so far, and so does a loss that stops being a number: in OUT, or where that holds an earlier run's
+    model, which a whole run alone replaces, in the checkpoint beside it.
     """
     given = {name: value for name, value in changes.items() if value is not None}
     if "hidden" in given:
@@ -84,24 +85,31 @@ def train(
     for path in (out, checkpoint_path):
         artifact.insist_on_writable(path)
     with claim.claimed(out), stoppable():
-        _run_to_the_end(run, state, images, test, out, checkpoint_path)
+        _run_to_the_end(run, state, images, test, out, checkpoint_path, spare=out.exists() and not resume)
 
 
 def _run_to_the_end(
-    recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, out: Path, checkpoint_path: Path
+    recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, out: Path, checkpoint_path: Path, spare: bool
 ) -> None:
-    """Train and write what came of it; say how to go on where it was stopped. Raises DivergenceError, and SystemExit for a stop."""
+    """Train and write what came of it; say how to go on where it was stopped. Raises DivergenceError, and SystemExit for a stop.
+
+    With `spare`, OUT holds another run's model, which only a run that comes to its end replaces.
+    """
     state, ended_by = _run(recipe, state, images, checkpoint_path)
+    spared = spare and ended_by is not None
     try:
-        if state.epoch:
+        if state.epoch and not spared:
             _write(recipe, state, images, test, data.file_hashes(data.data_dir(os.environ)), out)
     except SystemExit as stop:
         ended_by = stop
     if isinstance(ended_by, SystemExit):
         way_on = f" Go on with: python -m model_core train --out {out} --resume" if checkpoint_path.exists() else ""
-        console.complain(f"Interrupted after epoch {state.epoch}.{way_on}")
+        console.complain(f"Interrupted after epoch {state.epoch}.{f' {out} is as it was before.' if spared else ''}{way_on}")
         raise ended_by
-    checkpoint_path.unlink(missing_ok=True)
+    if spared:
+        console.complain(f"{out} is as it was before; {checkpoint_path} has what was trained.")
+    else:
+        checkpoint_path.unlink(missing_ok=True)
     if ended_by:
         raise ended_by
 

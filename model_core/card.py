@@ -76,7 +76,7 @@ def finish(
     environment: Mapping[str, Any],
     version: str,
 ) -> Model:
-    """The model that a run keeps, scored on the test set, with its card."""
+    """The model that a run keeps, scored on the test set, with its card. ArtifactFormatError where nobody would take that."""
     standardizer = Standardizer.fit(data.images, recipe.standardize)
     model = Model(kept_parameters(state, recipe), standardizer, {})
     scores = score(model, recipe, data, test)
@@ -93,6 +93,7 @@ def finish(
         "rookie_version": version,
         "environment": dict(environment),
     }
+    card_format.check(card, "the trained model")
     return Model(model.parameters, standardizer, card)
 
 

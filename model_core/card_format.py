@@ -10,11 +10,11 @@ from typing import Any
 from model_core.data import CLASSES
 from model_core.errors import ArtifactFormatError, RecipeError
 from model_core.recipe import Recipe
+from model_core.training import LARGEST_LOSS
 
 Fields = Mapping[str, tuple[type, ...]]
 
 TEXT, WHOLE, NUMBER = (str,), (int,), (int, float)
-_LARGEST_NUMBER = 1e15
 _DEEPEST = 8  # objects and lists inside each other; a card of ours has 3
 _FIELDS: Fields = {
     "recipe": (dict,),
@@ -65,7 +65,7 @@ def check_values(value: Any, depth: int = _DEEPEST) -> None:
             raise ValueError("something nested too deep")
         for each in value.values() if isinstance(value, dict) else value:
             check_values(each, depth - 1)
-    elif isinstance(value, (int, float)) and not abs(value) <= _LARGEST_NUMBER:  # nor is NaN
+    elif isinstance(value, (int, float)) and not abs(value) <= LARGEST_LOSS:  # nor is NaN
         raise ValueError("a number that is too large, or none")
 
 

@@ -66,6 +66,13 @@ class TrainingData:
         LabelledImages(self.images, self.labels)
         LabelledImages(self.validation_images, self.validation_labels)
 
+    def digest(self) -> str:
+        """SHA-256 of all images and labels."""
+        sha256 = hashlib.sha256()
+        for array in (self.images, self.labels, self.validation_images, self.validation_labels):
+            sha256.update(np.ascontiguousarray(array).data)
+        return sha256.hexdigest()
+
 
 def data_dir(environ: Mapping[str, str]) -> Path:
     """Where the dataset's files lie: ROOKIE_DATA_DIR, or data/fashion-mnist in the working folder."""

@@ -30,16 +30,27 @@ def _silent(name: str, done: int, total: int) -> None:
 
 
 def fetch(folder: Path, report: Report = _silent, sources: Sequence[str] = SOURCES) -> list[str]:
-    """Bring every file that is missing or wrong into `folder`; the names of those fetched. Raises DownloadError.
+    """Bring every file that is missing into `folder`; the names of those fetched. Raises DownloadError, before anything is fetched
+    where another file has the name of one of the dataset's: that may be a dataset of the user's own.
 
     A broken download stays as NAME.part and is taken up again by the next call. Two calls at once share the work: the
     second waits for the first.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _insist_on_no_others(folder)
         return [name for name, digest in FILES.items() if _fetch_file(folder / name, digest, report, sources)]
     except OSError as error:  # of the folder: those of the sources have become a DownloadError
         raise DownloadError(f"{folder} cannot be written ({error.strerror}); set ROOKIE_DATA_DIR to a folder that can") from error
+
+
+def _insist_on_no_others(folder: Path) -> None:
+    others = [name for name, digest in FILES.items() if (folder / name).is_file() and not _has_digest(folder / name, digest)]
+    if others:
+        raise DownloadError(
+            f"{folder} has files that are not Fashion-MNIST's, or damaged ({', '.join(others)}); take them away, or add yourself what is"
+            " missing, or set ROOKIE_DATA_DIR to another folder"
+        )
 
 
 def _fetch_file(path: Path, digest: str, report: Report, sources: Sequence[str]) -> bool:

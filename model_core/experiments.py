@@ -84,8 +84,8 @@ def record_run(
     out: Annotated[Path, typer.Option(help="where the record goes (.json)", dir_okay=False)],
 ) -> None:
     """Measure a weights file under stored and under batch statistics, and keep that with its history as a small JSON file."""
-    artifact.insist_on_others(out, [path])
     folder = data.data_dir(os.environ)
+    artifact.insist_on_others(out, [path, *(folder / name for name in data.FILES)])
     run = records.record(card.load(path), data.load_training(folder), data.load_test(folder))
     records.save(run, out)
     console.say(f"{out}: test {run.test:.2%} under stored statistics, {run.test_batch:.2%} under those of batches of 512")
@@ -97,6 +97,7 @@ def write_reproduction(
 ) -> None:
     """Write the paper's tables, ours beside them, from the records of runs."""
     artifact.insist_on_others(out, records.files(folder))
+    records.insist_on_elsewhere(out, folder)
     runs = records.load_all(folder)
     artifact.write_atomically(out, reproduction.to_markdown(runs).encode())
     console.say(f"{out}: from {len(runs)} records")

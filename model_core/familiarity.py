@@ -18,6 +18,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 SHARE = 0.01  # of the validation images that count as unfamiliar
 MEASURES = 22
+LEAST_RIDGE = 1e-12  # where no measure varies
 FLOOR = 0.01  # added before a logarithm: pictures are stored in steps of 1/255
 RIDGE = 1e-6  # of the mean variance, so that a measure that never varies leaves the matrix invertible
 DARK = 10  # of 255: what is lighter belongs to the garment
@@ -44,7 +45,7 @@ class Familiarity:
         """Measure training images (N, 28, 28), and set the threshold on validation images."""
         measured = measure(training)
         covariance = np.cov(measured.T)
-        covariance += RIDGE * np.trace(covariance) / MEASURES * np.eye(MEASURES)
+        covariance += max(RIDGE * np.trace(covariance) / MEASURES, LEAST_RIDGE) * np.eye(MEASURES)
         whitening = np.linalg.inv(np.linalg.cholesky(covariance))
         unbounded = cls(measured.mean(axis=0), whitening, np.inf)
         return cls(unbounded.mean, whitening, float(np.quantile(unbounded.distance(validation), 1 - SHARE)))

@@ -73,6 +73,12 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.json"))
 
 
+def insist_on_elsewhere(page: Path, folder: Path) -> None:
+    """RecordError where a page would be taken for one of the folder's records."""
+    if page.suffix == ".json" and page.parent.resolve() == folder.resolve():
+        raise RecordError(f"{page} would count among the records there; give it another ending than .json, or another folder")
+
+
 def load_all(folder: Path) -> list[Record]:
     """Every record in a folder, by file name. Raises RecordError where a file is none."""
     return [_load(path) for path in files(folder)]

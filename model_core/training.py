@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from model_core import layers, network
 from model_core.augment import AUGMENTATIONS, draw_batch, shift_windows
 from model_core.data import TrainingData
-from model_core.errors import DivergenceError
+from model_core.errors import DataError, DivergenceError
 from model_core.network import Parameters
 from model_core.optim import SGD, learning_rate
 from model_core.preprocess import LARGEST_INPUT, STD_FLOOR, Standardizer, standardize_by_batch
@@ -24,6 +24,7 @@ from model_core.workspace import Workspace
 
 Flat = NDArray[np.float32]
 
+LARGEST_LOSS = 1e15  # nats; beyond it a run is lost, though its figures may be finite for a while
 _OVERFLOW_IS_DIVERGENCE = np.errstate(over="ignore", invalid="ignore")  # what NumPy would warn of is raised as DivergenceError
 
 
@@ -42,6 +43,7 @@ class State:
     best_epoch: int = 0
     epoch: int = 0  # epochs done
     history: list[dict[str, Any]] = field(default_factory=list)  # Epoch records
+    data: str = ""  # TrainingData.digest of what it was trained on; none before the first epoch
 
     @classmethod
     def fresh(cls, recipe: Recipe) -> "State":
@@ -75,15 +77,17 @@ def train(
     """Train by `recipe`, which must have a seed, and yield each epoch as it ends; `start` goes on from an earlier state.
 
     The kept weights are `epoch.state.best`: those of the first epoch with the highest validation accuracy.
-    Raises DivergenceError where the loss stops being finite, or a picture could overflow the weights.
+    Raises DivergenceError where the loss stops being of use, or a picture could overflow the weights, and DataError where `start` was
+    trained on other images.
     """
     state = start or State.fresh(recipe)
+    _insist_on_same_data(state, data)
     run = _Run(recipe, data, state)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         began = clock()
         training = run.train_epoch(epoch)
         validation = run.validate()
-        fault = run.fault(validation)
+        fault = run.fault(training, validation)
         if fault:
             raise DivergenceError(epoch, run.steps, learning_rate(recipe, epoch - 1), fault)
         if validation.accuracy > state.best_accuracy:
@@ -208,13 +212,22 @@ class _Run:
         return sums.over(len(images))
 
     @_OVERFLOW_IS_DIVERGENCE
-    def fault(self, validation: _Means) -> str:
+    def fault(self, training: _Means, validation: _Means) -> str:
         """Why nobody could use the kept weights, if so: an epoch's last step is the one that its own losses do not see."""
         if not math.isfinite(validation.loss):
             return "the loss stopped being finite"
         if network.can_overflow(network.unflatten(self.kept, self.recipe.hidden), LARGEST_INPUT):  # no artifact may have such weights
             return "the weights grew so large that a picture could overflow them"
+        if training.loss + training.penalty + validation.loss > LARGEST_LOSS:
+            return f"the loss grew beyond {LARGEST_LOSS:g}"
         return ""
+
+
+def _insist_on_same_data(state: State, data: TrainingData) -> None:
+    digest = data.digest()
+    if state.epoch and state.data not in ("", digest):
+        raise DataError("the checkpoint is of a run on other images; set ROOKIE_DATA_DIR to those, or start a run of its own on these")
+    state.data = digest
 
 
 def kept_parameters(state: State, recipe: Recipe) -> Parameters:

@@ -191,7 +191,9 @@ def work(store: Store, settings: Settings, job: int, attempt: int, stop: StopSig
     except RookieError as error:
         fail(store, job, attempt, training_problem(error))
     except sa.exc.SQLAlchemyError as error:
-        interrupt(store, job, attempt, error)
+        interrupt(store, job, attempt, "database", f"the database refused the trainer's writes ({one_line(error)})")
+    except MemoryError:
+        interrupt(store, job, attempt, "memory", "the trainer had not enough memory; a smaller hidden or batch_size needs less")
 
 
 def give_back(store: Store, trainer: Trainer | None, job: int, attempt: int) -> None:
@@ -209,13 +211,12 @@ def fail(store: Store, job: int, attempt: int, problem: dict[str, Any]) -> None:
         attempts.fail(db, job, attempt, problem)
 
 
-def interrupt(store: Store, job: int, attempt: int, error: sa.exc.SQLAlchemyError) -> None:
-    """The database refused a write, for want of space for example: another attempt may find it better."""
-    reason = one_line(error)
-    log.warning("job %d: attempt %d could not write: %s", job, attempt, reason)
-    detail = f"the database refused the trainer's writes ({reason}), {attempts.MOST_FAILURES} times without progress"
+def interrupt(store: Store, job: int, attempt: int, code: str, reason: str) -> None:
+    """The machine failed the attempt, not the job's recipe or data: another attempt may find it better."""
+    log.warning("job %d: attempt %d is over: %s", job, attempt, reason)
+    detail = f"{reason}; this came {attempts.MOST_FAILURES} times without progress"
     with patient_write(store) as db:
-        attempts.interrupted(db, job, attempt, document(500, "database", detail))
+        attempts.interrupted(db, job, attempt, document(500, code, detail))
 
 
 if __name__ == "__main__":

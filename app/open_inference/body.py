@@ -11,8 +11,9 @@ from app.errors import InferenceError, TooLargeError
 HEADER_LENGTH = "inference-header-content-length"
 MOST_JSON_BYTES = 8 * 2**20  # numbers as Python objects take up to ten times their text; as a binary tensor they take nothing more
 _SLICE_BYTES = 2**16
-# All is parsed in one go, in which nothing else runs: a tenth of a second for so many numbers. An honest request has few words.
-MOST_NUMBERS, MOST_QUOTES = 2**20, 10_000
+# All is parsed in one go, in which nothing else runs: a tenth of a second for so many numbers. An honest request has few words, and
+# few numbers that need an exponent, which may take ten times as long as others.
+MOST_NUMBERS, MOST_EXPONENTS, MOST_QUOTES = 2**20, 2**16, 10_000
 # Lists cost most: sixty bytes for the two of `[]`. An honest row of 28 pixels has one bracket to 28 numbers.
 _FREE_BRACKETS, _NUMBERS_A_BRACKET = 10_000, 8
 
@@ -26,15 +27,16 @@ class Body(NamedTuple):
 
 def read(content: bytes, headers: Mapping[str, str], most_bytes: int) -> Body:
     """Unpack a body and take it apart. Raises InferenceError or TooLargeError."""
-    content = unpack(content, headers.get("content-encoding", ""), most_bytes)
-    length = _json_length(headers.get(HEADER_LENGTH), len(content))
-    binary = memoryview(content)[length:]
+    plain = unpack(content, headers.get("content-encoding", ""), most_bytes)
+    length = _json_length(headers.get(HEADER_LENGTH), len(plain))
+    binary = memoryview(plain)[length:]
     if length == 0 and binary:
         return Body(None, binary)
-    return Body(parse_object(content[:length]), binary)
+    _check_length(length)
+    return Body(parse_object(plain[:length]), binary)
 
 
-def unpack(content: bytes, encoding: str, most_bytes: int) -> bytes:
+def unpack(content: bytes, encoding: str, most_bytes: int) -> bytes | bytearray:
     """Undo gzip or deflate, up to the size that a plain body may have."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
@@ -58,22 +60,21 @@ def unpack(content: bytes, encoding: str, most_bytes: int) -> bytes:
     unpacked += unpacker.flush()
     if not unpacker.eof or unpacker.unused_data:
         raise _not_whole(encoding)
-    return bytes(unpacked)
+    return unpacked
 
 
 def _not_whole(encoding: str) -> InferenceError:
     return InferenceError(f"the {encoding} body is cut short, or goes on after its end")
 
 
-def parse_object(content: bytes) -> dict[str, Any]:
-    """A JSON object, of bounded cost. Raises InferenceError."""
+def parse_object(content: bytes | bytearray) -> dict[str, Any]:
+    """A JSON object, of bounded cost. Raises InferenceError or TooLargeError."""
+    _check_length(len(content))
     brackets, commas, quotes = content.count(b"[") + content.count(b"{"), content.count(b","), content.count(b'"')
+    exponents = content.count(b"e") + content.count(b"E")
     too_many_lists = brackets > _FREE_BRACKETS + commas // _NUMBERS_A_BRACKET
-    if len(content) > MOST_JSON_BYTES or too_many_lists or commas > MOST_NUMBERS or quotes > MOST_QUOTES:
-        raise TooLargeError(
-            f"{len(content)} bytes of JSON with {brackets} lists, {commas} commas and {quotes} quotes are more than is parsed;"
-            " send the pixels as a binary tensor, or in several requests"
-        )
+    if too_many_lists or commas > MOST_NUMBERS or exponents > MOST_EXPONENTS or quotes > MOST_QUOTES:
+        raise _too_much_json(f"{brackets} lists, {commas} commas, {exponents} times the letter e and {quotes} quotes")
     try:
         parsed = pydantic_core.from_json(content, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:
@@ -81,6 +82,15 @@ def parse_object(content: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise InferenceError("failed to parse the request JSON buffer: it is no object")
     return parsed
+
+
+def _check_length(count: int) -> None:
+    if count > MOST_JSON_BYTES:
+        raise _too_much_json(f"{count} bytes")
+
+
+def _too_much_json(found: str) -> TooLargeError:
+    return TooLargeError(f"JSON with {found} is more than is parsed; send the pixels as a binary tensor, or in several requests")
 
 
 def _json_length(text: str | None, size: int) -> int:

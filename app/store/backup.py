@@ -1,6 +1,5 @@
 """A copy of one state of the whole database, whichever kind it is, as a new SQLite file."""
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Generator, Iterator
@@ -26,7 +25,8 @@ def back_up(store: Store, target: Path) -> int:
     if not target.name:
         raise StoreError(f"{str(target)!r} is no name of a file; name a new one")
     unfinished = target.with_name(f"{target.name}.unfinished")
-    with _written(target), _held(unfinished, target):
+    with _written(target):
+        _make(unfinished, target)
         try:
             with closing(Store(f"sqlite:///{quote(str(unfinished))}")) as copy, closing(_rows(store)) as rows:
                 count = _copy(rows, copy)
@@ -40,34 +40,25 @@ def back_up(store: Store, target: Path) -> int:
     return count
 
 
-@contextmanager
-def _held(unfinished: Path, target: Path) -> Iterator[None]:
-    """The file that is to become the target, empty, and nobody else's. What a backup that was killed left of it goes."""
+def _make(unfinished: Path, target: Path) -> None:
+    """The file that is to become the target, empty. Raises StoreError where there is one already: it may be anybody's."""
     unfinished.parent.mkdir(parents=True, exist_ok=True)
-    with unfinished.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"another backup is being written to {target}; wait for it, or name a new file") from error
-        if not unfinished.exists() or not os.path.samestat(os.fstat(file.fileno()), unfinished.stat()):
-            raise StoreError(f"another backup was just written to {target}; name a new file")
-        try:
-            _insist_on_room(target)
-        except StoreError:
-            _remove(unfinished)
-            raise
-        file.truncate(0)
-        for beside in _beside(unfinished):
-            beside.unlink(missing_ok=True)
-        yield
+    _insist_on_room(target)
+    for path in (unfinished, *_beside(unfinished)):
+        if os.path.lexists(path):
+            raise StoreError(
+                f"{path} exists: another backup is being written to {target}, or one was killed; "
+                "wait for its end, remove what is left of it, or name a new file"
+            )
+    unfinished.touch(exist_ok=False)
 
 
 def _insist_on_room(target: Path) -> None:
     """Raises StoreError where there is a file of that name, or one of those that SQLite keeps beside it."""
-    if target.exists():
+    if os.path.lexists(target):
         raise StoreError(f"{target} exists already; name a new file")
     for left in _beside(target):
-        if left.exists():
+        if os.path.lexists(left):
             raise StoreError(f"{left} is left of another database, and would become part of this one; remove it, or name a new file")
 
 

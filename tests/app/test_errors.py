@@ -38,6 +38,10 @@ def crashing() -> TestClient:
     def crash() -> None:
         raise RuntimeError("a secret of ours")
 
+    @app.get("/fill")
+    def fill() -> None:
+        raise MemoryError
+
     @app.get("/raise/{code}")
     @app.get("/v2/raise/{code}")
     def fail(code: str) -> None:
@@ -65,6 +69,13 @@ def test_each_kind_of_error_is_a_problem_document(crashing: TestClient, kind: ty
     problem = assert_problem(crashing.get(f"/raise/{kind.code}"), kind.status)
     assert (problem["detail"], problem["code"]) == ("the reason", kind.code)
     assert assert_problem(crashing.get(f"/v2/raise/{kind.code}"), kind.status, "application/json") == problem
+
+
+def test_want_of_memory_is_said_in_one_line_and_may_pass(crashing: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    answer = crashing.get("/fill", headers={"X-Request-ID": "mine"})
+    assert_problem(answer, 503)
+    assert answer.headers["Retry-After"] == "5"
+    assert caplog.messages == ["GET /fill: not enough memory, request mine"]
 
 
 def test_each_kind_of_error_has_a_code_of_its_own() -> None:

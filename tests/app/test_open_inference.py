@@ -159,7 +159,7 @@ def test_packed_bodies_are_read(client: TestClient, encoding: str) -> None:
 def test_a_packed_body_is_unpacked_off_the_event_loop(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     unpack, threads = body.unpack, []
 
-    def noted(*arguments: Any) -> bytes:
+    def noted(*arguments: Any) -> bytes | bytearray:
         threads.append(threading.current_thread().name)
         return unpack(*arguments)
 

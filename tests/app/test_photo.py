@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 
 import model_core
 from app import images, photo
-from app.errors import NotAnImageError, TooLargeError, UnavailableError, UnreadableImageError
+from app.errors import NotAnImageError, TooLargeError, UnreadableImageError
 from examples import draw
 from model_core.data import CLASSES
 from tests.app.test_images import all_files, flipped
@@ -240,17 +240,6 @@ def test_too_many_pixels_are_refused_by_the_header() -> None:
 def test_a_picture_with_more_rows_than_any_camera_makes_is_refused(format: str) -> None:  # noqa: A002
     with pytest.raises(TooLargeError, match="70000 rows"):
         photo.prepare(encode(Image.new("L", (1, 70_000)), format))
-
-
-def test_memory_that_is_short_is_said_and_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_image: Image.Image) -> None:
-        raise MemoryError
-
-    content = encode(grey())
-    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", refuse)
-    for read in (photo.prepare, images.decode):
-        with pytest.raises(UnavailableError, match="not enough memory"):
-            read(content)
 
 
 @pytest.mark.parametrize(

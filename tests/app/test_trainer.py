@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from app.errors import training_problem
 from app.jobs.promotion import Gate
 from app.jobs.stop import StopRequestedError, StopSignal
-from app.jobs.trainer import LostJobError, Trainer, fail, give_back, interrupt, work
+from app.jobs.trainer import LostJobError, Trainer, fail, give_back, work
 from app.main import open_store
 from app.settings import Settings
 from app.store import Row, Store, attempts, jobs, models
@@ -222,7 +222,7 @@ def test_a_training_whose_weights_outgrow_the_artifact_fails_as_diverged_and_say
 
 def test_a_model_that_could_not_be_loaded_is_not_published(store: Store, settings: Settings) -> None:
     state = tiny.overgrown(tiny.RECIPE)  # at its end, as no training would leave it
-    state.best, state.epoch = state.parameters, tiny.RECIPE.epochs
+    state.best, state.epoch, state.history = state.parameters, tiny.RECIPE.epochs, tiny.model().card["history"]
     with pytest.raises(ArtifactError, match="overflow"):
         start(store, settings, promote="always", saved=checkpoint.to_bytes(tiny.RECIPE, state)).run()
     with store.read() as db:
@@ -325,16 +325,28 @@ def test_a_stop_that_comes_when_all_is_published_changes_nothing(store: Store, s
     assert (row.status, row.version) == ("succeeded", version)
 
 
-def test_a_database_that_refuses_again_and_again_fails_the_job_with_its_reason(store: Store, settings: Settings) -> None:
-    refusal = sa.exc.OperationalError("INSERT", {}, Exception("database or disk\nis full"))
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (sa.exc.OperationalError("INSERT", {}, Exception("database or disk\nis full")), "database", "(database or disk is full)"),
+        (MemoryError("Unable to allocate 7 GiB"), "memory", "a smaller hidden or batch_size needs less"),
+    ],
+)
+def test_a_machine_that_fails_a_job_again_and_again_ends_it_with_the_reason(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str, words: str
+) -> None:
+    def fail_to_run(_trainer: Trainer) -> None:
+        raise error
+
     start(store, settings)
+    monkeypatch.setattr(Trainer, "run", fail_to_run)
     for attempt in range(1, attempts.MOST_FAILURES + 1):
-        interrupt(store, 1, attempt, refusal)
+        work(store, settings, 1, attempt, StopSignal())
         with store.write() as db:
             (row,) = jobs.newest_first(db)
             jobs.claim(db, slots=1)
-    assert (row.status, row.error["code"]) == ("failed", "database")
-    assert "(database or disk is full), 3 times" in row.error["detail"]
+    assert (row.status, row.error["code"]) == ("failed", code)
+    assert row.error["detail"].endswith(f"{words}; this came 3 times without progress")
 
 
 def run_trainer(settings: Settings) -> list[str]:
@@ -375,5 +387,5 @@ def test_a_trainer_whose_database_refuses_everything_says_so_in_two_lines(settin
     settings.state_dir.mkdir()
     (settings.state_dir / "rookie.db").touch()
     first, last = run_trainer(settings)
-    assert "attempt 1 could not write: no such table: jobs" in first
+    assert "attempt 1 is over: the database refused the trainer's writes (no such table: jobs)" in first
     assert "does not take even that: no such table: jobs" in last

@@ -1,8 +1,10 @@
 """A place is taken for as long as its thread works, whoever has left meanwhile."""
 
 import asyncio
+import gc
 import threading
-from contextlib import closing
+import weakref
+from contextlib import closing, suppress
 
 import pytest
 
@@ -30,6 +32,28 @@ def test_a_place_is_free_once_its_thread_is_not_when_its_client_leaves() -> None
         return found
 
     assert asyncio.run(leave_and_come()) == 4
+
+
+class Large:
+    """What somebody may have sent."""
+
+
+def test_what_a_refused_request_brought_goes_with_its_answer() -> None:
+    def refuse(_brought: Large) -> None:
+        raise UnavailableError("not that")
+
+    async def ask() -> "weakref.ref[Large]":
+        with closing(Workers(1, 1, "the work", "worker")) as workers:
+            brought = Large()
+            with suppress(UnavailableError):
+                await workers.do(refuse, brought)
+        return weakref.ref(brought)
+
+    gc.disable()  # which comes seldom where requests are few and large
+    try:
+        assert asyncio.run(ask())() is None
+    finally:
+        gc.enable()
 
 
 def test_a_process_that_may_have_no_more_threads_loses_no_place(monkeypatch: pytest.MonkeyPatch) -> None:

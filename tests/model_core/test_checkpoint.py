@@ -33,7 +33,7 @@ def test_a_checkpoint_with_any_byte_flipped_is_refused() -> None:
             checkpoint.from_bytes(bytes(damaged), "run.checkpoint")
 
 
-@pytest.mark.parametrize("content", [b"", CONTENT[:31], CONTENT[:32], CONTENT[:-1], CONTENT + b"\x00", b"anything"], ids=len)
+@pytest.mark.parametrize("content", [b"", CONTENT[:31], CONTENT[:32], CONTENT[:-1], CONTENT + b"\x00", b"anything"], ids=range(6))
 def test_a_checkpoint_cut_short_or_too_long_is_refused(content: bytes) -> None:
     with pytest.raises(ArtifactFormatError, match="damaged checkpoint"):
         checkpoint.from_bytes(content, "run.checkpoint")

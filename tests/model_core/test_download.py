@@ -45,11 +45,12 @@ def test_files_that_are_there_are_not_fetched_again(tmp_path: Path) -> None:
     assert source.requests == []
 
 
-def test_a_file_that_is_there_but_wrong_is_fetched(tmp_path: Path) -> None:
-    (tmp_path / FIRST).write_bytes(b"damaged")
-    with Source(CONTENT) as source:
-        assert FIRST in download.fetch(tmp_path, sources=[source.url])
-    assert_whole(tmp_path)
+def test_another_dataset_of_the_same_names_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / FIRST).write_bytes(b"MNIST's, or damaged")
+    with Source(CONTENT) as source, pytest.raises(DownloadError, match=rf"{FIRST}\); take them away, .* or set ROOKIE_DATA_DIR"):
+        download.fetch(tmp_path, sources=[source.url])
+    assert source.requests == []
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"MNIST's, or damaged"]
 
 
 def test_a_download_that_broke_off_is_taken_up_where_it_stopped(tmp_path: Path) -> None:

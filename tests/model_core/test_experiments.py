@@ -136,6 +136,19 @@ def test_a_command_does_not_write_over_what_it_reads(run: Run, weights: Path, mo
     assert Path("records/one.json").read_text() == json.dumps(RECORD)
 
 
+def test_the_page_of_the_records_is_not_written_among_them(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(json.dumps(RECORD))
+    assert "would count among the records there" in refusal(run("reproduction", tmp_path, "--out", tmp_path / "page.json"))
+    assert run("reproduction", tmp_path, "--out", tmp_path / "page.md").code == 0
+
+
+def test_a_record_is_not_written_over_the_dataset(run: Run, weights: Path, tiny_folder: Path) -> None:
+    labels = tiny_folder / "train-labels-idx1-ubyte.gz"
+    before = labels.read_bytes()
+    assert "it is what this command reads" in refusal(run("record", weights, "--out", labels))
+    assert labels.read_bytes() == before
+
+
 def test_a_name_does_not_command_the_terminal(run: Run, weights: Path) -> None:
     odd = weights.rename(weights.with_name("z\x1b]0;odd\x07\n.npz"))
     (line,) = run("recard", odd).out.splitlines()

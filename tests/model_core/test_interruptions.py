@@ -16,6 +16,7 @@ import pytest
 
 from model_core import __main__ as command_line
 from model_core import artifact, checkpoint, claim, training
+from model_core.data import TrainingData
 from model_core.recipe import Recipe
 from tests.support import tiny
 from tests.support.commands import Run, options, refusal
@@ -224,6 +225,39 @@ def test_a_run_that_diverges_keeps_the_best_weights_of_before(run: Run, tmp_path
     history = artifact.load(out).card["history"]
     assert 1 <= len(history) < 100
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_run_that_comes_to_no_end_does_not_replace_an_earlier_model(run: Run, tmp_path: Path) -> None:
+    out, saved = tmp_path / "model.npz", tmp_path / "model.npz.checkpoint"
+    assert run("train", "--out", out, *options(RECIPE)).code == 0
+    before = out.read_bytes()
+    steep = dataclasses.replace(RECIPE, learning_rate=10.0, momentum=0.999, l2=0.1, schedule="constant", epochs=100, batch_size=1000)
+    outcome = run("train", "--out", out, *options(steep))
+    assert (outcome.code, out.read_bytes()) == (1, before)
+    assert f"{out} is as it was before; {saved} has what was trained." in outcome.err
+    saved.unlink()
+    assert run("train", "--out", out, *options(dataclasses.replace(RECIPE, epochs=1))).code == 0
+    assert out.read_bytes() != before
+
+
+def test_a_run_goes_on_with_no_other_images(run: Run, tmp_path: Path) -> None:
+    other = TrainingData(*(array[::-1].copy() for array in dataclasses.astuple(tiny.training_data())))
+    out, state = tmp_path / "model.npz", training.State.fresh(RECIPE)
+    next(training.train(RECIPE, other, state))
+    kept = out.with_name(out.name + ".checkpoint")
+    kept.write_bytes(checkpoint.to_bytes(RECIPE, state))
+    outcome = run("train", "--out", out, "--resume")
+    assert outcome.code == 1
+    assert "Error: the checkpoint is of a run on other images; set ROOKIE_DATA_DIR" in " ".join(outcome.err.split())
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_a_loss_beyond_all_use_ends_a_run_and_no_card_has_it(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "model.npz"
+    lost = dataclasses.replace(RECIPE, learning_rate=2.0, momentum=0.9, l2=0.1, schedule="constant", epochs=40, average=0.0, batch_size=1000)
+    outcome = run("train", "--out", out, *options(lost))
+    assert (outcome.code, "lower learning_rate" in outcome.err) == (1, True)
+    assert run("card", out).code == 0
 
 
 def test_a_full_disk_costs_neither_the_training_nor_the_old_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

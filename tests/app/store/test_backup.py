@@ -121,13 +121,28 @@ def test_what_another_database_has_left_does_not_become_part_of_a_backup(store: 
     assert [path for path in tmp_path.iterdir() if path.name.startswith("copy")] == [left]
 
 
-def test_a_backup_that_was_killed_is_in_nobodys_way_and_one_that_is_being_written_is(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("kind", ["file", "link", "link to nothing", "folder"])
+def test_what_another_backup_left_or_anybody_else_is_named_and_left_alone(store: Store, tmp_path: Path, ending: str, kind: str) -> None:
+    left, precious = tmp_path / f"copy.db.unfinished{ending}", tmp_path / "precious.db"
+    if kind == "folder":
+        left.mkdir()
+    elif kind == "file":
+        left.write_text("mine")
+    else:
+        left.symlink_to(precious)
+    if kind == "link":
+        precious.write_text("mine")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StoreError, match=rf"unfinished{ending} exists: another backup is being written .*; wait for its end, remove "):
+        back_up(store, tmp_path / "copy.db")
+    assert sorted(tmp_path.iterdir()) == before
+    assert kind in ("folder", "link to nothing") or left.read_text() == "mine"
+
+
+def test_of_two_backups_to_one_name_the_second_is_refused(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store)
     target, rows = tmp_path / "copy.db", app.store.backup._rows
-    for ending in ("", "-wal", "-shm", "-journal"):
-        (tmp_path / f"copy.db.unfinished{ending}").write_bytes(b"half of something")
 
     def while_another_one_tries(source: Store) -> Rows:
         monkeypatch.setattr(app.store.backup, "_rows", rows)
@@ -139,13 +154,17 @@ def test_a_backup_that_was_killed_is_in_nobodys_way_and_one_that_is_being_writte
     assert back_up(store, target) == 9
     with closing(Store(f"sqlite:///{target}")) as copy:
         assert everything(copy) == everything(store)
-    assert [path.name for path in tmp_path.glob("copy*") if "unfinished" in path.name] == []
+    assert list(tmp_path.glob("copy.db?*")) == []
 
 
-def test_a_file_that_is_there_is_not_written_over(store: Store, tmp_path: Path) -> None:
+def test_a_file_that_is_there_is_not_written_over_nor_a_link_to_nothing(store: Store, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("mine")
-    with pytest.raises(StoreError, match="exists already"):
-        back_up(store, tmp_path / "copy.db")
+    (tmp_path / "link.db").symlink_to(tmp_path / "unmounted" / "copy.db")
+    before = sorted(tmp_path.iterdir())
+    for name in ("copy.db", "link.db"):
+        with pytest.raises(StoreError, match="exists already"):
+            back_up(store, tmp_path / name)
+    assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "copy.db").read_text() == "mine"
 
 
@@ -158,12 +177,11 @@ def test_a_backup_lies_where_it_was_asked_for_whatever_its_name(store: Store, tm
 
 @pytest.mark.parametrize(
     "name",
-    ["x" * 300, "x" * 250, "file/copy.db", "taken", os.fsdecode(b"\xff.db")],
-    ids=["too long", "too long while it is unfinished", "in a file", "a folder in its way", "not UTF-8"],
+    ["x" * 300, "x" * 250, "file/copy.db", os.fsdecode(b"\xff.db")],
+    ids=["too long", "too long while it is unfinished", "in a file", "not UTF-8"],
 )
 def test_a_file_that_cannot_be_written_is_refused_by_its_name(store: Store, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    (tmp_path / "taken.unfinished").mkdir()
     before = sorted(tmp_path.iterdir())
     with pytest.raises(StoreError, match=r"cannot be written .*; name another file") as refusal:
         back_up(store, tmp_path / name)
@@ -210,6 +228,7 @@ def test_the_command_copies_and_says_how_much(
     [
         ([], "usage:"),
         (["a.db", "b.db"], "usage:"),
+        (["--help"], "usage:"),
         (["copy.db"], "there is no database"),
     ],
 )

@@ -16,11 +16,16 @@ async function ask(route, file, signal) {
 /** Whether the network can take the picture as it is. What the browser cannot read is left to the service to judge. */
 async function isReady(file) {
   try {
-    const bitmap = await createImageBitmap(file);
+    const bitmap = await bitmapOf(file);
     return bitmap.width === SIDE && bitmap.height === SIDE && edgeLightness(lightness(bitmap)) < 100;
   } catch {
     return false;
   }
+}
+
+/** A picture's pixels as they stand in its file: neither turned by EXIF data nor adapted to the screen, as the service reads them. */
+export function bitmapOf(file) {
+  return createImageBitmap(file, { imageOrientation: "none", colorSpaceConversion: "none" });
 }
 
 /** The 784 grey values of a bitmap drawn at 28 x 28. */

@@ -1,7 +1,7 @@
 // What came in, and beside it what the network sees of it.
 
 import { el, fill } from "../dom.js";
-import { lightness, SIDE } from "./ask.js";
+import { bitmapOf, lightness, SIDE } from "./ask.js";
 
 let shownUrl = null;
 
@@ -23,7 +23,7 @@ function captioned(picture, text) {
 
 /** The 784 grey values that the network saw of a picture. */
 export async function whatItSaw(file, { prepared }) {
-  return lightness(prepared ? await decoded(prepared.picture) : await createImageBitmap(file));
+  return lightness(prepared ? await decoded(prepared.picture) : await bitmapOf(file));
 }
 
 /** Show what the network saw, and what was done to get there. */
