@@ -6,7 +6,7 @@ Problem (an HTTPException, because Starlette turns anything else that is raised 
 ├── UnreadableImageError 422    ├── TooLargeError 413             ├── UnauthorizedError 401
 ├── UploadPartsError 422        ├── ForbiddenError 403            ├── UnavailableError 503
 ├── InferenceError 400          ├── TooSlowError 408              ├── HeadTooLargeError 431
-├── BadRequestError 400         ├── RangeError 416
+├── BadRequestError 400         ├── RangeError 416                ├── MethodNotAllowedError 405
 └── AddressTooLongError 414
 """
 
@@ -29,6 +29,7 @@ from model_core.errors import ArtifactError, DataError, DivergenceError, RecipeE
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MOST_PATH_CHARACTERS = 300  # of a request's path in logs and answers
+MOST_VALUE_CHARACTERS = 60  # of one that is refused
 METHODS_OF_FILES = ("GET", "HEAD")
 # What a database says of statements that are wrong, rather than of itself.
 OUR_FAULTS = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError, sa.exc.NotSupportedError)
@@ -133,6 +134,12 @@ class NotFoundError(Problem):
     status, code = 404, "not-found"
 
 
+class MethodNotAllowedError(Problem):
+    """The path has no such method; Allow says which it has."""
+
+    status, code = 405, "method-not-allowed"
+
+
 class ConflictError(Problem):
     """The thing is not in a state for that."""
 
@@ -218,12 +225,14 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (what it was registered for)
     if isinstance(error, Problem):
         return response(error.document(), request.scope, error.headers)
+    asked = f"{request.method} {path_of(request.scope)}"
+    if error.status_code == MethodNotAllowedError.status:
+        methods = ", ".join(_methods(request))
+        refusal = MethodNotAllowedError(f"{asked}: the path takes {methods}; /docs lists what there is", {"Allow": methods})
+        return response(refusal.document(), request.scope, refusal.headers)
     phrase = HTTPStatus(error.status_code).phrase
-    code = phrase.lower().replace(" ", "-")
-    nowhere = f"{request.method} {path_of(request.scope)}: {phrase.lower()}; /docs lists what there is"
-    detail = nowhere if error.detail == phrase else error.detail
-    headers = {**(error.headers or {}), **({"Allow": ", ".join(_methods(request))} if error.status_code == 405 else {})}
-    return response(document(error.status_code, code, detail), request.scope, headers)
+    detail = f"{asked}: {phrase.lower()}; /docs lists what there is" if error.detail == phrase else error.detail
+    return response(document(error.status_code, phrase.lower().replace(" ", "-"), detail), request.scope, error.headers)
 
 
 def _methods(request: Request) -> list[str]:
@@ -243,11 +252,17 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     problem = _content_type_problem(request, error)
     if problem is not None:
         return response(problem.document(), request.scope)
-    # The values themselves stay out of the answer: they may be NaN, which is no JSON, or as long as the body.
-    details = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()[:5])
+    details = "; ".join(_told(each) for each in error.errors()[:5])
     # A path that no number or name of ours could have leads nowhere, like one that none has.
     kind = NotFoundError if any(each["loc"][0] == "path" for each in error.errors()) else InvalidRequestError
     return response(kind(details).document(), request.scope)
+
+
+def _told(fault: Mapping[str, Any]) -> str:
+    """Which value is refused and what it may be; objects and lists stay out of the answer."""
+    where, value = ".".join(map(str, fault["loc"])) or "body", fault.get("input")
+    shown = f" is {repr(value)[:MOST_VALUE_CHARACTERS]}" if isinstance(value, (str, int, float)) else ""
+    return f"{where}{shown}: {fault['msg']}"
 
 
 def _content_type_problem(request: Request, error: RequestValidationError) -> Problem | None:

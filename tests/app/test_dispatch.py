@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -62,6 +63,25 @@ def test_a_trainers_death_that_cannot_be_written_is_written_later(
     tick_twice(dispatcher)
     assert (job(store).attempt, job(store).failures) == (2, 1)
     dispatcher.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGRTMIN, signal.SIGRTMIN + 6], ids=int)
+def test_a_trainer_is_buried_whatever_signal_ended_it(
+    store: Store, settings: Settings, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    class Dead:
+        pid, returncode = 0, -number
+
+        def poll(self) -> int:
+            return self.returncode
+
+    dispatcher = Dispatcher(store, dataclasses.replace(settings, training_slots=0), os.environ)
+    with store.write() as db:
+        jobs.claim(db, slots=1)
+    dispatcher._children[1, 1] = Dead()  # type: ignore[assignment]
+    dispatcher.tick()
+    assert (job(store).status, job(store).failures, dispatcher._children) == ("queued", 1, {})
+    assert "its trainer ended with " in caplog.text
 
 
 def test_a_trainer_that_cannot_be_started_costs_an_attempt_and_is_said_for_what_it_is(

@@ -40,6 +40,19 @@ def test_they_lie_in_the_state_folder_and_what_a_killed_service_left_there_goes(
     assert set(tmp_path.iterdir()) == {held}
 
 
+def test_where_the_state_folder_takes_none_they_lie_among_temporary_files_and_what_was_left_there_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    left = tmp_path / "tmp" / "metrics-left"
+    left.mkdir(parents=True)
+    (left / "counter_1.db").touch()
+    (tmp_path / "state").touch()  # no folder
+    with metric_files.folder(tmp_path / "state", workers=2):
+        assert [path.parent for path in (tmp_path / "tmp").glob("metrics-*")] == [tmp_path / "tmp"]
+        assert not left.exists()
+
+
 def test_what_is_not_theirs_stays_whatever_its_name(tmp_path: Path) -> None:
     export, mixed, empty = tmp_path / "metrics-2025" / "deep" / "export.csv", tmp_path / "metrics-mixed", tmp_path / "metrics-empty"
     export.parent.mkdir(parents=True)

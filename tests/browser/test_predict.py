@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tests.browser.files import BAG
+from tests.browser.files import BAG, GAMMA, PIXELS
 from tests.support.browser import DESKTOP, Look, Watched
 
 pytestmark = pytest.mark.browser
@@ -49,11 +50,24 @@ def test_a_photograph_is_prepared_in_view(watched: Open, every_look: Look, scree
     assert told.inner_text().replace("\N{MULTIPLICATION SIGN}", "x") == "360 x 480 became 28 x 28, inverted"
     told.click()
     opened.sees("margin of the ground's colour trimmed")
-    seen = opened.page.evaluate("[...document.querySelector('#seen canvas').getContext('2d').getImageData(0, 0, 28, 28).data]")
-    lights = np.array(seen).reshape(28, 28, 4)[..., 0]
+    lights = seen_pixels(opened)
     assert lights[0].max() < lights[20].max()
     opened.assert_accessible()
     opened.keep(screenshots, "photograph")
+
+
+def seen_pixels(opened: Watched) -> NDArray[np.int64]:
+    """What the page shows as seen by the network, (28, 28)."""
+    seen = opened.page.evaluate("[...document.querySelector('#seen canvas').getContext('2d').getImageData(0, 0, 28, 28).data]")
+    return np.array(seen).reshape(28, 28, 4)[..., 0]
+
+
+def test_what_the_network_sees_is_what_stands_in_the_file(watched: Open) -> None:
+    opened = watched()
+    opened.says("Ankle boot")
+    opened.page.locator("#choose").set_input_files([GAMMA])
+    opened.sees("Taken as it is")
+    assert np.abs(seen_pixels(opened) - PIXELS).max() <= 1
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])

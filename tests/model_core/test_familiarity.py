@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model_core.card_format import check_values
 from model_core.familiarity import MEASURES, SHARE, Familiarity, measure
 from tests.support import tiny
 
@@ -26,6 +27,11 @@ def test_the_threshold_leaves_one_validation_image_in_a_hundred_out() -> None:
     many = tiny.labelled_images(4000, seed=5).images
     familiarity = Familiarity.fit(many[:2000], many[2000:])
     assert familiarity.is_unfamiliar(many[2000:]).mean() == pytest.approx(SHARE, abs=0.001)
+
+
+def test_pictures_that_are_all_the_same_leave_figures_that_a_card_may_hold() -> None:
+    same = np.zeros((24, 28, 28), np.uint8)
+    check_values(Familiarity.fit(same, same[:2]).as_record())
 
 
 def test_the_distance_is_that_of_mahalanobis() -> None:

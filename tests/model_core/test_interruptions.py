@@ -254,7 +254,8 @@ def test_a_run_goes_on_with_no_other_images(run: Run, tmp_path: Path) -> None:
 
 def test_a_loss_beyond_all_use_ends_a_run_and_no_card_has_it(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "model.npz"
-    lost = dataclasses.replace(RECIPE, learning_rate=2.0, momentum=0.9, l2=0.1, schedule="constant", epochs=40, average=0.0, batch_size=1000)
+    plain = dataclasses.replace(RECIPE, schedule="constant", average=0.0, epochs=40, batch_size=1000)
+    lost = dataclasses.replace(plain, learning_rate=2.0, momentum=0.9, l2=0.1)
     outcome = run("train", "--out", out, *options(lost))
     assert (outcome.code, "lower learning_rate" in outcome.err) == (1, True)
     assert run("card", out).code == 0

@@ -51,6 +51,19 @@ def test_a_supervisor_whose_worker_hangs_hears_that_it_is_to_end(settings: Setti
         assert is_gone(hanging)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_service_ends_in_good_order_with_its_terminal(settings: Settings, tmp_path: Path, workers: int) -> None:
+    with server(dataclasses.replace(settings, workers=workers), tmp_path / "log") as (process, client):
+        job = submit(client, LONG)
+        trainer_of(settings, job)
+        for pid in (process.pid, *workers_of(process.pid)):
+            os.kill(pid, signal.SIGHUP)
+        assert process.wait(30) == 0
+    log = (tmp_path / "log").read_text()
+    assert log.count("Application shutdown complete") == workers
+    assert "Traceback" not in log
+
+
 def test_workers_whose_supervisor_is_killed_end_in_good_order(settings: Settings, tmp_path: Path) -> None:
     with server(dataclasses.replace(settings, workers=2), tmp_path / "log") as (process, client):
         assert eventually(lambda: len(workers_of(process.pid)) == 2)

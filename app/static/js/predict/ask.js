@@ -23,9 +23,9 @@ async function isReady(file) {
   }
 }
 
-/** A picture's pixels as they stand in its file: neither turned by EXIF data nor adapted to the screen, as the service reads them. */
+/** A picture's pixels as they stand in its file, not adapted to the screen: so the service reads them. */
 export function bitmapOf(file) {
-  return createImageBitmap(file, { imageOrientation: "none", colorSpaceConversion: "none" });
+  return createImageBitmap(file, { colorSpaceConversion: "none" });
 }
 
 /** The 784 grey values of a bitmap drawn at 28 x 28. */
