@@ -23,7 +23,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         command: Callable[[Client, argparse.Namespace], int] = options.command
         code = command(Client(options.server, options.token), options)
+        if sys.stdout:
+            sys.stdout.flush()
     except (ClientError, OSError) as error:
+        sys.stdout = None  # what it may still hold nobody takes; the interpreter would complain of that
         sys.exit(_printable(f"rookie: {error}"))
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         sys.exit(f"rookie: what answers at {options.server} is no Rookie service of this version ({type(error).__name__}: {error})")

@@ -224,8 +224,13 @@ def main() -> None:
     """Run a command; an error that we foresaw ends it with one line instead of a traceback."""
     console.take_any_text()
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
     except (RookieError, OSError) as error:
+        sys.stdout = None  # what it may still hold nobody takes; the interpreter would complain of that
         console.complain(f"Error: {error}", style="red")
         sys.exit(1)
 

@@ -55,7 +55,7 @@ class Store:
             parsed = _parsed(url)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
             self.engine = sqlite.engine(parsed, BUSY_SECONDS, _OPTIONS) if self.is_sqlite else _postgres_engine(parsed)
-        except (sa.exc.ArgumentError, ImportError, TypeError, ValueError) as error:  # TypeError: sqlite:// without a file
+        except (sa.exc.ArgumentError, ImportError, ValueError) as error:
             raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({one_line(error)})") from error
         self._changes = Semaphore(MOST_CHANGES)
         self.shown_url = parsed.set(query={}).render_as_string(hide_password=True)  # a password can stand in the query too
@@ -146,6 +146,8 @@ def _parsed(url: str) -> sa.URL:
         raise refusal from None
     if "@" in (parsed.host or ""):
         raise refusal
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StoreError("ROOKIE_DATABASE_URL names no file for SQLite, and a trainer would not see what is in memory; name one")
     if parsed.get_backend_name() == "sqlite" and parsed.query:
         raise StoreError("ROOKIE_DATABASE_URL can have no options for SQLite: only the path of a file, sqlite:////var/lib/rookie.db")
     return parsed

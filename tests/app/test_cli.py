@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -247,6 +248,18 @@ def test_a_refusal_without_end_is_one_line() -> None:
 def test_progress_is_shown_to_nobody_where_there_is_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     cli._progress({"epoch": 1, "train_loss": 1.0, "validation_accuracy": 0.5}, 2)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("command", ["-m app.cli --server {address} models", "-m model_core card {weights}"])
+def test_output_that_nobody_takes_is_one_line(address: str, command: str) -> None:
+    arguments = command.format(address=address, weights=Path(__file__).parents[2] / "weights" / "rookie.npz").split()
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, *arguments], env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [done.stderr.strip()]
+    assert done.stderr.endswith("No space left on device\n")
 
 
 def test_a_field_of_any_name_reaches_the_service(address: str) -> None:

@@ -154,5 +154,5 @@ def test_the_database_lies_in_the_state_folder_whatever_its_name(tmp_path: Path,
 
 
 def test_a_database_without_a_file_is_refused() -> None:
-    with pytest.raises(StoreError, match="names no database that can be used"):
+    with pytest.raises(StoreError, match="names no file for SQLite"):
         Store("sqlite://")
