@@ -85,18 +85,15 @@ def train(
     for path in (out, checkpoint_path):
         artifact.insist_on_writable(path)
     with claim.claimed(out), stoppable():
-        _run_to_the_end(run, state, images, test, out, checkpoint_path, spare=out.exists() and not resume)
+        _run_to_the_end(run, state, images, test, out, checkpoint_path)
 
 
 def _run_to_the_end(
-    recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, out: Path, checkpoint_path: Path, spare: bool
+    recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, out: Path, checkpoint_path: Path
 ) -> None:
-    """Train and write what came of it; say how to go on where it was stopped. Raises DivergenceError, and SystemExit for a stop.
-
-    With `spare`, OUT holds another run's model, which only a run that comes to its end replaces.
-    """
+    """Train and write what came of it; say how to go on where it was stopped. Raises DivergenceError, and SystemExit for a stop."""
     state, ended_by = _run(recipe, state, images, checkpoint_path)
-    spared = spare and ended_by is not None
+    spared = ended_by is not None and _would_lose(out, recipe, state)
     try:
         if state.epoch and not spared:
             _write(recipe, state, images, test, data.file_hashes(data.data_dir(os.environ)), out)
@@ -112,6 +109,17 @@ def _run_to_the_end(
         checkpoint_path.unlink(missing_ok=True)
     if ended_by:
         raise ended_by
+
+
+def _would_lose(out: Path, recipe: Recipe, state: State) -> bool:
+    """Whether OUT holds anything but what this run had written when it was stopped before: a run that comes to no end leaves that alone."""
+    if not out.exists():
+        return False
+    try:
+        found = card.load(out).card
+    except ArtifactError:
+        return True
+    return Recipe.from_record(found["recipe"]) != recipe or len(found["history"]) > state.epoch
 
 
 def _run(

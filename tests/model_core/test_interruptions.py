@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -232,12 +233,36 @@ def test_a_run_that_comes_to_no_end_does_not_replace_an_earlier_model(run: Run, 
     assert run("train", "--out", out, *options(RECIPE)).code == 0
     before = out.read_bytes()
     steep = dataclasses.replace(RECIPE, learning_rate=10.0, momentum=0.999, l2=0.1, schedule="constant", epochs=100, batch_size=1000)
-    outcome = run("train", "--out", out, *options(steep))
-    assert (outcome.code, out.read_bytes()) == (1, before)
-    assert f"{out} is as it was before; {saved} has what was trained." in outcome.err
+    for more in (options(steep), ["--resume"]):
+        outcome = run("train", "--out", out, *more)
+        assert (outcome.code, out.read_bytes()) == (1, before)
+        assert f"{out} is as it was before; {saved} has what was trained." in outcome.err
     saved.unlink()
     assert run("train", "--out", out, *options(dataclasses.replace(RECIPE, epochs=1))).code == 0
     assert out.read_bytes() != before
+
+
+def test_a_run_that_is_stopped_again_and_again_replaces_what_it_wrote_itself(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two_epochs(recipe: Recipe, *rest: Any) -> Iterator[training.Epoch]:
+        yield from itertools.islice(trained(recipe, *rest), 2)
+        signal.raise_signal(signal.SIGINT)
+
+    out, trained = tmp_path / "model.npz", training.train
+    longer = dataclasses.replace(RECIPE, epochs=6)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train", two_epochs)
+        assert run("train", "--out", out, *options(longer)).code == 130
+        assert run("train", "--out", out, "--resume").code == 130
+    assert len(artifact.load(out).card["history"]) == 4
+    out.with_name(out.name + ".checkpoint").unlink()
+    whole = out.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train", two_epochs)
+        outcome = run("train", "--out", out, *options(longer))
+    assert (outcome.code, out.read_bytes()) == (130, whole), "it had come further"
+    assert f"Interrupted after epoch 2. {out} is as it was before. Go on with" in outcome.err
 
 
 def test_a_run_goes_on_with_no_other_images(run: Run, tmp_path: Path) -> None:
