@@ -88,7 +88,7 @@ class Predictor:
 
     def __init__(self, served: Served, most_rows: int = 16_384, meters: Meters | None = None) -> None:
         self._served, self._most_rows, self._meters = served, most_rows, meters or Meters()
-        self._rows_in_hand = 0
+        self._rows_in_hand = {"small": 0, "large": 0}  # of requests that are one or the other: neither shuts out the other
         self._waiting: list[_Waiting] = []
         self._long_work = Workers(1, LONG_SECONDS, "work on large requests", "inference")
         self.forms = Turns(MOST_FORMS, FORM_SECONDS, "forms with many pictures")
@@ -113,11 +113,12 @@ class Predictor:
         Raises UnavailableError where too many are in hand.
         """
         rows = images.reshape(len(images), PIXELS)
-        self._admit(len(rows))
+        size = "small" if len(rows) <= TURN_ROWS else "large"
+        self._admit(size, len(rows))
         try:
-            return await (self._join_turn(rows, judge) if len(rows) <= TURN_ROWS else self._compute_in_parts(rows, judge))
+            return await (self._join_turn(rows, judge) if size == "small" else self._compute_in_parts(rows, judge))
         finally:
-            self._rows_in_hand -= len(rows)
+            self._rows_in_hand[size] -= len(rows)
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Do long work off the event loop, in the one thread where all such work takes turns: more would only fight for the interpreter.
@@ -126,12 +127,12 @@ class Predictor:
         """
         return await self._long_work.do(function, *arguments)
 
-    def _admit(self, count: int) -> None:
-        """Count rows as in hand. A request that finds nothing in hand is let in whatever its size."""
-        if self._rows_in_hand and self._rows_in_hand + count > self._most_rows:
-            detail = f"{self._rows_in_hand} pictures are in hand and {count} more would exceed {self._most_rows}; send them again later"
-            raise UnavailableError(detail)
-        self._rows_in_hand += count
+    def _admit(self, size: str, count: int) -> None:
+        """Count rows as in hand. A request that finds none of its size in hand is let in with however many."""
+        before = self._rows_in_hand[size]
+        if before and before + count > self._most_rows:
+            raise UnavailableError(f"{before} pictures are in hand and {count} more would exceed {self._most_rows}; send them again later")
+        self._rows_in_hand[size] += count
 
     def _join_turn(self, rows: Pixels, judge: bool) -> "asyncio.Future[Answer]":
         loop = asyncio.get_running_loop()

@@ -4,7 +4,7 @@ What a connection finds out about a request (app/connections.py) is noted in the
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -58,7 +58,7 @@ class BodyLimit:
 
     def _check_memory(self, scope: Scope) -> None:
         if self.in_hand > self.settings.bytes_in_hand and scope["path"] not in PROBES:
-            raise UnavailableError("bodies of other requests, and answers that nobody reads, fill the memory that there is for them")
+            raise _full()
 
 
 class _Counted:
@@ -69,6 +69,8 @@ class _Counted:
         self.most = most_bytes(limit.settings, scope["path"], scope["query_string"])
         self.arrived = self.leaving = 0
         self.begun = False  # the answer
+        self._announced = 0  # bytes of it
+        self._gave_way = False  # another one was sent in its place
 
     async def receive(self) -> Message:
         """Some of the body. Raises TooLargeError, UnavailableError or TooSlowError."""
@@ -86,15 +88,32 @@ class _Counted:
         return message
 
     async def send(self, message: Message) -> None:
-        """Some of the answer; a large one counts until all but its last slice has been taken."""
+        """Some of the answer; a large one counts from its head on until all but its last slice has been taken. It needs room for that."""
+        if self._gave_way:
+            return
         self.begun = True
-        count = len(message.get("body", b""))
-        self.leaving += count
-        self._limit.in_hand += count
+        if message["type"] == "http.response.start":
+            self._announced = _announced_bytes(message.get("headers", ()))
+            if not self._has_room(self._announced):
+                self._gave_way = True
+                full = _full()
+                await errors.response(full.document(), self._scope, full.headers)(self._scope, self._receive, self._send)
+                return
+            self._count(self._announced)
+        unannounced = max(0, len(message.get("body", b"")) - self._announced)
+        self._count(unannounced)
         for part in _slices(message):
             await self._send(part)
-        self.leaving -= count
-        self._limit.in_hand -= count
+        self._count(-unannounced)
+
+    def _has_room(self, count: int) -> bool:
+        """Whether an answer of so many bytes may lie in memory; where nothing else does, it may."""
+        limit = self._limit
+        return count <= SLICE_BYTES or limit.in_hand + count <= limit.settings.bytes_in_hand or limit.in_hand <= self.arrived
+
+    def _count(self, count: int) -> None:
+        self.leaving += count
+        self._limit.in_hand += count
 
 
 def _cancelled(scope: Scope) -> Response:
@@ -156,16 +175,20 @@ def _check_head(scope: Scope, most: int) -> None:
     """Raise what can be said before a body is read."""
     if _CROWDED in scope and scope["path"] not in PROBES:
         raise UnavailableError("there are as many connections as ROOKIE_CONNECTIONS allows; come back later")
-    if _announced_bytes(scope) > most:
+    if _announced_bytes(scope["headers"]) > most:
         raise _too_large(scope, most)
+
+
+def _full() -> UnavailableError:
+    return UnavailableError("bodies of other requests, and answers that nobody reads, fill the memory that there is for them")
 
 
 def _too_large(scope: Scope, most: int) -> TooLargeError:
     return TooLargeError(f"the body has more than the {most} bytes that {scope['path']} takes")
 
 
-def _announced_bytes(scope: Scope) -> int:
-    for name, text in scope["headers"]:
+def _announced_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    for name, text in headers:
         if name == b"content-length":
             digits = text.lstrip(b"0")  # of which the parser takes any number, and Python not
             return int(digits) if digits.isdigit() else 0

@@ -79,7 +79,9 @@ class Settings:
         96 * 2**20, parse.whole(2**20, 2**40), "bytes of all bodies and unread answers in hand at once, per serving process; beyond, 503"
     )
     queue_rows: int = _setting(
-        16_384, parse.whole(1, 10_000_000), "pictures that may be in hand at once, per serving process; more are refused with 503"
+        16_384,
+        parse.whole(1, 10_000_000),
+        "pictures that may be in hand at once, per serving process, in small requests and in large ones; beyond, 503",
     )
     connections: int = _setting(512, parse.whole(1, 100_000), "open connections, per serving process; beyond, 503")
     head_seconds: int = _setting(10, parse.whole(1, 3600), "seconds that a request's head may take, or an idle connection; then 408")

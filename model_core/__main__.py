@@ -74,9 +74,8 @@ def train(
     if resume:
         run, state = checkpoint.from_bytes(_existing_checkpoint(checkpoint_path), str(checkpoint_path))
         _refuse_other_recipe(run, {"name": recipe, **given} if recipe else given)
-    elif checkpoint_path.is_file():
-        raise ArtifactError(f"{checkpoint_path} is of a run that did not end; go on with it (--resume), delete it, or choose another --out")
     else:
+        _insist_on_none(checkpoint_path)
         run = Recipe.preset(recipe or "quick", **given).seeded(secrets.randbits(32))
         state = State.fresh(run)
     folder = data.data_dir(os.environ)
@@ -85,6 +84,8 @@ def train(
     for path in (out, checkpoint_path):
         artifact.insist_on_writable(path)
     with claim.claimed(out), stoppable():
+        if not resume:
+            _insist_on_none(checkpoint_path)  # another run may have left one while this one read the data
         _run_to_the_end(run, state, images, test, out, checkpoint_path)
 
 
@@ -104,7 +105,8 @@ def _run_to_the_end(
         console.complain(f"Interrupted after epoch {state.epoch}.{f' {out} is as it was before.' if spared else ''}{way_on}")
         raise ended_by
     if spared:
-        console.complain(f"{out} is as it was before; {checkpoint_path} has what was trained.")
+        kept = f"; {checkpoint_path} has what was trained" if checkpoint_path.exists() else ""
+        console.complain(f"{out} is as it was before{kept}.")
     else:
         checkpoint_path.unlink(missing_ok=True)
     if ended_by:
@@ -210,6 +212,11 @@ def _sizes(text: str) -> list[int]:
         return [int(size) for size in text.split(",")]
     except ValueError as error:
         raise RecipeError("hidden", f"{text!r} is not two layer sizes, such as 500,324") from error
+
+
+def _insist_on_none(path: Path) -> None:
+    if path.is_file():
+        raise ArtifactError(f"{path} is of a run that did not end; go on with it (--resume), delete it, or choose another --out")
 
 
 def _existing_checkpoint(path: Path) -> bytes:

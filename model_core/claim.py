@@ -12,7 +12,8 @@ from model_core.errors import ArtifactError
 @contextmanager
 def claimed(out: Path) -> Iterator[None]:
     """Nobody else's while this lasts, by a locked file beside it. Raises ArtifactError where it is somebody's."""
-    lock = out.resolve().with_name(f".{out.resolve().name}.lock")  # whatever links lead to it
+    real = Path(os.path.realpath(out))  # whatever links lead to it
+    lock = real.with_name(f".{real.name}.lock")
     handle = _locked(lock, out)
     try:
         yield

@@ -19,6 +19,8 @@ SOURCES = (
 )
 TIMEOUT_SECONDS = 30  # without a byte
 LEAST_RATE = 4096  # bytes a second, beyond those: a source that trickles gives way to the next
+STALL_SECONDS = 150  # longer than all sources together may be silent
+LOOK_SECONDS = 0.5
 MAX_FILE_BYTES = 64 * 2**20  # the largest file has 26 MB; a source that sends more is not the dataset
 _CHUNK_BYTES = 64 * 2**10
 
@@ -60,7 +62,7 @@ def _fetch_file(path: Path, digest: str, report: Report, sources: Sequence[str])
     failures = []
     part_path = path.with_name(path.name + ".part")
     with part_path.open("a+b") as part:
-        fcntl.flock(part, fcntl.LOCK_EX)
+        _wait_for_others(part, path)
         if _has_digest(path, digest):  # another process fetched it while this one waited
             return False
         for source in sources:
@@ -76,6 +78,22 @@ def _fetch_file(path: Path, digest: str, report: Report, sources: Sequence[str])
     raise DownloadError(
         f"{path.name} could not be fetched ({'; '.join(failures)}); try again, or put the four files into {path.parent} yourself"
     )
+
+
+def _wait_for_others(part: IO[bytes], path: Path) -> None:
+    """Until this process alone holds the part. DownloadError where another one does, and has brought nothing for STALL_SECONDS."""
+    size, since = -1, time.monotonic()
+    while True:
+        try:
+            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            grown = os.fstat(part.fileno()).st_size
+        if grown != size:
+            size, since = grown, time.monotonic()
+        elif time.monotonic() - since > STALL_SECONDS:
+            raise DownloadError(f"another process fetches {path} and gets no further; end it, and try again")
+        time.sleep(LOOK_SECONDS)
 
 
 def _download(url: str, part: IO[bytes], report: Callable[[int, int], None]) -> None:

@@ -80,8 +80,11 @@ def insist_on_elsewhere(page: Path, folder: Path) -> None:
 
 
 def load_all(folder: Path) -> list[Record]:
-    """Every record in a folder, by file name. Raises RecordError where a file is none."""
-    return [_load(path) for path in files(folder)]
+    """Every record in a folder, by file name. Raises RecordError where a file is none, and where there is none."""
+    found = [_load(path) for path in files(folder)]
+    if not found:
+        raise RecordError(f"{folder} has no records (.json); write some: python -m model_core record")
+    return found
 
 
 def _load(path: Path) -> Record:

@@ -45,7 +45,7 @@ class Dispatcher:
     def tick(self) -> None:
         """Bring processes and jobs together: bury the dead, stop the superfluous, start the waiting."""
         with self._store.read() as db:
-            running = jobs.running(db)
+            running = jobs.pulses(db)
             waiting = jobs.count_queued(db)
         self._bury_children()
         self._stop_strays({(row.id, row.attempt) for row in running})

@@ -22,7 +22,7 @@ from app.errors import document, training_problem
 from app.jobs.promotion import Gate
 from app.jobs.stop import StopRequestedError, StopSignal
 from app.settings import Settings
-from app.store import Store, StoreError, attempts, jobs, models, one_line
+from app.store import DamagedError, Store, StoreError, attempts, jobs, models, one_line
 from model_core import Recipe, artifact, card, checkpoint, data, download, training
 from model_core.errors import ArtifactError, RookieError
 from model_core.training import State
@@ -190,6 +190,8 @@ def work(store: Store, settings: Settings, job: int, attempt: int, stop: StopSig
         give_back(store, trainer, job, attempt)
     except RookieError as error:
         fail(store, job, attempt, training_problem(error))
+    except DamagedError as error:
+        fail(store, job, attempt, document(500, "database", f"{error}; start another job"))
     except sa.exc.SQLAlchemyError as error:
         interrupt(store, job, attempt, "database", f"the database refused the trainer's writes ({one_line(error)})")
     except MemoryError:

@@ -120,7 +120,7 @@ def _explained(shown_url: str) -> Iterator[None]:
         yield
     except SchemaError as error:
         raise StoreError(f"the database {shown_url} {error}") from error
-    except (sa.exc.SQLAlchemyError, ValueError) as error:  # ValueError: a NUL in the address
+    except (sa.exc.SQLAlchemyError, DamagedError, ValueError) as error:  # ValueError: a NUL in the address
         reason = one_line(error)
         raise StoreError(
             f"the database {shown_url} cannot be used: {reason}; ROOKIE_STATE_DIR or ROOKIE_DATABASE_URL can name another"

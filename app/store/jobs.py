@@ -62,6 +62,11 @@ def running(db: sa.Connection) -> list[Row]:
     return list(db.execute(sa.select(jobs).where(jobs.c.status == "running")))
 
 
+def pulses(db: sa.Connection) -> list[Row]:
+    """Of those the number, the attempt and the heartbeat: of whatever else a job holds, nothing must stand in the way of the others."""
+    return list(db.execute(sa.select(jobs.c.id, jobs.c.attempt, jobs.c.heartbeat).where(jobs.c.status == "running")))
+
+
 def count_queued(db: sa.Connection) -> int:
     """How many jobs wait for a trainer."""
     return db.scalar(sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == "queued")) or 0
@@ -85,14 +90,14 @@ def history(db: sa.Connection, job: int) -> list[dict[str, Any]]:
 
 
 def claim(db: sa.Connection, slots: int) -> Row | None:
-    """Start the oldest queued job as a new attempt, unless `slots` jobs run already."""
+    """Start the oldest queued job as a new attempt, unless `slots` jobs run already: its number and the attempt's."""
     busy = db.scalar(sa.select(sa.func.count()).where(jobs.c.status == "running")) or 0
     oldest = db.scalar(sa.select(sa.func.min(jobs.c.id)).where(jobs.c.status == "queued"))
     if busy >= slots or oldest is None:
         return None
     values = {"status": "running", "attempt": jobs.c.attempt + 1, "started": sa.func.coalesce(jobs.c.started, now())}
     change = jobs.update().where(jobs.c.id == oldest, jobs.c.status == "queued").values(values)
-    claimed = db.execute(change.returning(*jobs.c)).one_or_none()
+    claimed = db.execute(change.returning(jobs.c.id, jobs.c.attempt)).one_or_none()
     if claimed is not None:
         events.append(db, claimed.id, "status", {"status": "running", "stage": None, "attempt": claimed.attempt})
     return claimed

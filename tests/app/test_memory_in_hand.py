@@ -82,6 +82,48 @@ def test_large_bodies_leave_room_for_small_ones(size: int, status: int) -> None:
     assert limit.in_hand == before
 
 
+@pytest.mark.parametrize("announced", [False, True])
+def test_answers_that_are_asked_for_at_once_find_room_or_are_refused(announced: bool) -> None:
+    size = 2**20
+    limit_bytes, everyone_asks = 10 * size, asyncio.Event()
+    statuses: list[int] = []
+
+    async def answers_late(scope: Scope, receive: Receive, send: Send) -> None:
+        await everyone_asks.wait()
+        response = Response(bytes(size))
+        if not announced:
+            del response.headers["content-length"]
+        await response(scope, receive, send)
+
+    limit = limits.BodyLimit(answers_late, replace(Settings(), bytes_in_hand=limit_bytes))
+
+    async def ask() -> None:
+        async def dawdle(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            await asyncio.sleep(0.01)
+
+        scope = {"type": "http", "path": "/models/1/weights.npz", "query_string": b"", "headers": [], "method": "GET"}
+        await limit(scope, lambda: asyncio.sleep(0, {"type": "http.request", "body": b"", "more_body": False}), dawdle)
+
+    async def crowd() -> int:
+        asking = [asyncio.ensure_future(ask()) for _ in range(40)]
+        await asyncio.sleep(0.01)
+        everyone_asks.set()
+        await asyncio.sleep(0.05)
+        most = limit.in_hand
+        await asyncio.gather(*asking)
+        return most
+
+    most = asyncio.run(crowd())
+    assert limit.in_hand == 0
+    if announced:
+        assert (statuses.count(200), statuses.count(503)) == (10, 30)
+        assert most == limit_bytes
+    else:  # of a stream nobody knows how long it is
+        assert statuses == [200] * 40
+
+
 @pytest.mark.parametrize("size", [0, 1, limits.SLICE_BYTES, limits.SLICE_BYTES + 1, 3 * limits.SLICE_BYTES])
 @pytest.mark.parametrize("more", [False, True])
 def test_a_large_answer_is_handed_over_in_slices(size: int, more: bool) -> None:

@@ -25,7 +25,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_they_lie_in_the_state_folder_and_what_a_killed_service_left_there_goes(tmp_path: Path) -> None:
-    left, held = tmp_path / "metrics-left", tmp_path / "metrics-held"
+    left, held = tmp_path / "rookie-metrics-left", tmp_path / "rookie-metrics-held"
     for folder in (left, held):
         folder.mkdir()
         for name in ("counter_1.db", "gauge_max_2.new"):
@@ -44,26 +44,29 @@ def test_where_the_state_folder_takes_none_they_lie_among_temporary_files_and_wh
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    left = tmp_path / "tmp" / "metrics-left"
+    left = tmp_path / "tmp" / "rookie-metrics-left"
     left.mkdir(parents=True)
     (left / "counter_1.db").touch()
     (tmp_path / "state").touch()  # no folder
     with metric_files.folder(tmp_path / "state", workers=2):
-        assert [path.parent for path in (tmp_path / "tmp").glob("metrics-*")] == [tmp_path / "tmp"]
+        assert [path.parent for path in (tmp_path / "tmp").glob("rookie-metrics-*")] == [tmp_path / "tmp"]
         assert not left.exists()
 
 
 def test_what_is_not_theirs_stays_whatever_its_name(tmp_path: Path) -> None:
-    export, mixed, empty = tmp_path / "metrics-2025" / "deep" / "export.csv", tmp_path / "metrics-mixed", tmp_path / "metrics-empty"
+    export = tmp_path / "rookie-metrics-2025" / "deep" / "export.csv"
+    mixed, empty = tmp_path / "rookie-metrics-mixed", tmp_path / "rookie-metrics-empty"
     export.parent.mkdir(parents=True)
     export.write_text("precious")
     for folder in (mixed, empty):  # the empty one may be another service's that starts just now
         folder.mkdir()
     for name in ("counter_1.db", "counter_one.db", "notes.txt"):
         (mixed / name).touch()
-    os.mkfifo(tmp_path / "metrics-pipe")
-    (tmp_path / "metrics-file").touch()
-    (tmp_path / "metrics-link").symlink_to(mixed)
+    os.mkfifo(tmp_path / "rookie-metrics-pipe")
+    (tmp_path / "rookie-metrics-file").touch()
+    (tmp_path / "rookie-metrics-link").symlink_to(mixed)
+    (tmp_path / "metrics-of-another-program").mkdir()
+    (tmp_path / "metrics-of-another-program" / "counter_1.db").touch()
     before = set(tmp_path.rglob("*"))
     with metric_files.folder(tmp_path, workers=2):
         pass

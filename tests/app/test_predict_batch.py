@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
 from app import images, multipart, uploads
+from app.inference import TURN_ROWS
 from app.settings import Settings
 from model_core.data import CLASSES
 from tests.support import tiny
@@ -133,6 +134,10 @@ def test_more_than_64_mib_is_refused(client: TestClient) -> None:
 
 def test_a_full_queue_is_said_with_the_time_to_try_again(settings: Settings) -> None:
     with client_of(dataclasses.replace(settings, queue_rows=1)) as client:
-        client.app.state.predictor._rows_in_hand = 1  # type: ignore[attr-defined]
-        answer = client.post("/predict/batch", content=npy(TEST), headers=NPY)
-        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "unavailable", "1")
+        in_hand = client.app.state.predictor._rows_in_hand  # type: ignore[attr-defined]
+        for size, other, pictures in (("small", "large", TEST[:TURN_ROWS]), ("large", "small", TEST[: TURN_ROWS + 1])):
+            in_hand[size], in_hand[other] = 1, 0
+            answer = client.post("/predict/batch", content=npy(pictures), headers=NPY)
+            assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "unavailable", "1")
+            in_hand[size], in_hand[other] = 0, 1
+            assert client.post("/predict/batch", content=npy(pictures), headers=NPY).status_code == 200

@@ -349,6 +349,22 @@ def test_a_machine_that_fails_a_job_again_and_again_ends_it_with_the_reason(
     assert row.error["detail"].endswith(f"{words}; this came 3 times without progress")
 
 
+def test_a_job_whose_row_is_damaged_fails_and_the_next_one_is_trained(store: Store, settings: Settings) -> None:
+    with store.write() as db:
+        damaged, next_one = (jobs.submit(db, tiny.RECIPE.as_record(), "never") for _ in range(2))
+        db.execute(sa.text("UPDATE jobs SET recipe = substr(recipe, 1, 50) WHERE id = :job"), {"job": damaged})
+    for number in (damaged, next_one):
+        with store.write() as db:
+            row = jobs.claim(db, slots=1)
+            assert row is not None
+            assert (row.id, [each.id for each in jobs.pulses(db)]) == (number, [number])
+        work(store, settings, row.id, row.attempt, StopSignal())
+    with store.read() as db:
+        found = [tuple(row) for row in db.execute(sa.text("SELECT status, error FROM jobs ORDER BY id"))]
+    assert [status for status, _ in found] == ["failed", "succeeded"]
+    assert "holds something damaged" in json.loads(found[0][1])["detail"]
+
+
 def run_trainer(settings: Settings) -> list[str]:
     """What a trainer of no job of this database says in the log as it fails."""
     command = [sys.executable, "-m", "app.jobs.trainer", "1", "1"]

@@ -1,5 +1,6 @@
 """Fetching the dataset, against a real server on the loopback."""
 
+import fcntl
 import hashlib
 import threading
 from pathlib import Path
@@ -129,6 +130,16 @@ def test_a_source_that_sends_too_much_is_given_up(tmp_path: Path, monkeypatch: p
     with Source(CONTENT) as source, pytest.raises(DownloadError, match="sends more than 100000 bytes"):
         download.fetch(tmp_path, sources=[source.url])
     assert (tmp_path / f"{FIRST}.part").stat().st_size == 0
+
+
+def test_who_waits_for_another_process_that_stands_still_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(download, "LOOK_SECONDS", 0.01)
+    with (tmp_path / f"{FIRST}.part").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with Source(CONTENT) as source, pytest.raises(DownloadError, match=rf"another process fetches .*{FIRST} .*; end it"):
+            download.fetch(tmp_path, sources=[source.url])
+    assert source.requests == []
 
 
 def test_two_fetches_at_once_share_the_work(tmp_path: Path) -> None:

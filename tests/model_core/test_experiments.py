@@ -139,7 +139,12 @@ def test_a_command_does_not_write_over_what_it_reads(run: Run, weights: Path, mo
 def test_the_page_of_the_records_is_not_written_among_them(run: Run, tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text(json.dumps(RECORD))
     assert "would count among the records there" in refusal(run("reproduction", tmp_path, "--out", tmp_path / "page.json"))
-    assert run("reproduction", tmp_path, "--out", tmp_path / "page.md").code == 0
+    page, empty = tmp_path / "page.md", tmp_path / "empty"
+    assert run("reproduction", tmp_path, "--out", page).code == 0
+    empty.mkdir()
+    before = page.read_text()
+    assert "has no records" in refusal(run("reproduction", empty, "--out", page))
+    assert page.read_text() == before
 
 
 def test_a_record_is_not_written_over_the_dataset(run: Run, weights: Path, tiny_folder: Path) -> None:

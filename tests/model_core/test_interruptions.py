@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from model_core import __main__ as command_line
-from model_core import artifact, checkpoint, claim, training
+from model_core import artifact, checkpoint, claim, data, training
 from model_core.data import TrainingData
 from model_core.recipe import Recipe
 from tests.support import tiny
@@ -240,6 +240,25 @@ def test_a_run_that_comes_to_no_end_does_not_replace_an_earlier_model(run: Run, 
     saved.unlink()
     assert run("train", "--out", out, *options(dataclasses.replace(RECIPE, epochs=1))).code == 0
     assert out.read_bytes() != before
+
+
+def test_a_run_that_diverges_at_once_names_no_checkpoint(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "model.npz"
+    out.write_bytes(b"anything")
+    wild = dataclasses.replace(RECIPE, learning_rate=10.0, momentum=0.999, l2=0.1, schedule="constant", batch_size=16)
+    assert f"{out} is as it was before." in run("train", "--out", out, *options(wild)).err
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_checkpoint_that_comes_while_the_data_is_read_is_left_alone(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_slowly(folder: Path) -> TrainingData:
+        checkpoint_after(1, out)
+        return load(folder)
+
+    out, load = tmp_path / "model.npz", data.load_training
+    monkeypatch.setattr(data, "load_training", read_slowly)
+    assert "is of a run that did not end" in refusal(run("train", "--out", out, *options(RECIPE)))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.npz.checkpoint"]
 
 
 def test_a_run_that_is_stopped_again_and_again_replaces_what_it_wrote_itself(

@@ -113,7 +113,7 @@ def test_ctrl_c_during_the_start_ends_it_without_a_traceback(settings: Settings,
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
             assert process.wait(20) in (0, -signal.SIGINT)
     assert "Traceback" not in (tmp_path / "log").read_text()
-    assert not list(settings.state_dir.glob("metrics-*"))
+    assert not list(settings.state_dir.glob("rookie-metrics-*"))
 
 
 def test_workers_that_die_again_and_again_leave_no_files_behind(settings: Settings, tmp_path: Path) -> None:
@@ -124,5 +124,5 @@ def test_workers_that_die_again_and_again_leave_no_files_behind(settings: Settin
             kill(before[0])
             assert eventually(lambda before=before: len({*workers_of(process.pid)} - {*before}) == 1)  # type: ignore[misc]
             assert eventually(lambda: is_ready(client))
-        assert eventually(lambda: len(list(settings.state_dir.glob("metrics-*/*"))) == 8)  # four each
+        assert eventually(lambda: len(list(settings.state_dir.glob("rookie-metrics-*/*"))) == 8)  # four each
         assert client.get("/metrics").status_code == 200

@@ -189,6 +189,17 @@ def test_a_file_that_cannot_be_written_is_refused_by_its_name(store: Store, tmp_
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_damaged_row_is_said_of_the_database_and_nothing_is_left_of_the_copy(tmp_path: Path) -> None:
+    with closing(Store(f"sqlite:///{tmp_path / 'rookie.db'}")) as store:  # PostgreSQL takes no such thing
+        store.prepare()
+        fill(store)
+        with store.write() as db:
+            db.execute(sa.text("UPDATE jobs SET recipe = '{'"))
+        with pytest.raises(StoreError, match=r"the database .* cannot be used: the database holds something damaged"):
+            back_up(store, tmp_path / "copy.db")
+    assert not list(tmp_path.glob("copy*"))
+
+
 def test_a_disk_that_is_full_is_said_of_the_copy_and_nothing_is_left_of_it(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
