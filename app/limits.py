@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
-from app.doors import PROBES, is_open_post
+from app.doors import PROBES, SAFE_METHODS, is_open_post
 from app.errors import Problem, TooLargeError, TooSlowError, UnavailableError
 from app.settings import Settings
 
@@ -107,9 +107,11 @@ class _Counted:
         self._count(-unannounced)
 
     def _has_room(self, count: int) -> bool:
-        """Whether an answer of so many bytes may lie in memory; where nothing else does, it may."""
-        limit = self._limit
-        return count <= SLICE_BYTES or limit.in_hand + count <= limit.settings.bytes_in_hand or limit.in_hand <= self.arrived
+        """Whether an answer of so many bytes may lie in memory: where nothing else does, or something was changed, it may."""
+        limit, scope = self._limit, self._scope
+        changed = scope["method"] not in SAFE_METHODS and not is_open_post(scope["path"])
+        fits = count <= SLICE_BYTES or limit.in_hand + count <= limit.settings.bytes_in_hand
+        return fits or changed or limit.in_hand <= self.arrived
 
     def _count(self, count: int) -> None:
         self.leaving += count

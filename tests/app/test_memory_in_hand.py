@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,46 +83,49 @@ def test_large_bodies_leave_room_for_small_ones(size: int, status: int) -> None:
     assert limit.in_hand == before
 
 
-@pytest.mark.parametrize("announced", [False, True])
-def test_answers_that_are_asked_for_at_once_find_room_or_are_refused(announced: bool) -> None:
-    size = 2**20
-    limit_bytes, everyone_asks = 10 * size, asyncio.Event()
-    statuses: list[int] = []
+@pytest.mark.parametrize(
+    ("method", "path", "announced", "refused"),
+    [
+        ("GET", "/models/1/weights.npz", True, 30),
+        ("POST", "/predict/batch", True, 30),
+        ("PUT", "/models/current", True, 0),  # it was changed, and must not be told otherwise
+        ("GET", "/train/1/events", False, 0),  # of a stream nobody knows how long it is
+    ],
+)
+def test_answers_that_are_asked_for_at_once_find_room_or_are_refused(method: str, path: str, announced: bool, refused: int) -> None:
+    size, all_ask, statuses = 2**20, asyncio.Event(), Counter[int]()
 
     async def answers_late(scope: Scope, receive: Receive, send: Send) -> None:
-        await everyone_asks.wait()
+        await all_ask.wait()
         response = Response(bytes(size))
         if not announced:
             del response.headers["content-length"]
         await response(scope, receive, send)
 
-    limit = limits.BodyLimit(answers_late, replace(Settings(), bytes_in_hand=limit_bytes))
+    limit = limits.BodyLimit(answers_late, replace(Settings(), bytes_in_hand=10 * size))
 
-    async def ask() -> None:
-        async def dawdle(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-            await asyncio.sleep(0.01)
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
 
-        scope = {"type": "http", "path": "/models/1/weights.npz", "query_string": b"", "headers": [], "method": "GET"}
-        await limit(scope, lambda: asyncio.sleep(0, {"type": "http.request", "body": b"", "more_body": False}), dawdle)
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses[message["status"]] += 1
+        await asyncio.sleep(0.01)
 
     async def crowd() -> int:
-        asking = [asyncio.ensure_future(ask()) for _ in range(40)]
+        scope = {"type": "http", "path": path, "query_string": b"", "headers": [], "method": method}
+        asking = [asyncio.ensure_future(limit({**scope}, receive, send)) for _ in range(40)]
         await asyncio.sleep(0.01)
-        everyone_asks.set()
+        all_ask.set()
         await asyncio.sleep(0.05)
         most = limit.in_hand
         await asyncio.gather(*asking)
         return most
 
     most = asyncio.run(crowd())
+    assert statuses == Counter({200: 40 - refused, 503: refused})
+    assert most == (40 - refused) * size
     assert limit.in_hand == 0
-    if announced:
-        assert (statuses.count(200), statuses.count(503)) == (10, 30)
-        assert most == limit_bytes
-    else:  # of a stream nobody knows how long it is
-        assert statuses == [200] * 40
 
 
 @pytest.mark.parametrize("size", [0, 1, limits.SLICE_BYTES, limits.SLICE_BYTES + 1, 3 * limits.SLICE_BYTES])
