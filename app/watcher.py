@@ -13,7 +13,7 @@ from app.events import EventHub
 from app.inference import Predictor
 from app.jobs.dispatch import Dispatcher
 from app.serving import UNUSABLE, NoModelError, load_current, settle
-from app.store import Store, models
+from app.store import DamagedError, Store, models
 
 log = logging.getLogger("rookie.watcher")
 
@@ -29,7 +29,6 @@ class Watcher:
     ) -> None:
         self._store, self._predictor, self._dispatcher, self._hub, self._clock = store, predictor, dispatcher, hub, clock
         self._looked_at = clock()
-        self._trouble = ""  # the last failure of the database, while it lasts
         self._stopping = asyncio.Event()
 
     @property
@@ -42,24 +41,11 @@ class Watcher:
         await asyncio.gather(self._repeat(lambda: run_in_threadpool(self.tick)), self._repeat(self._hub.refresh))
 
     async def _repeat(self, look: Callable[[], Awaitable[None]]) -> None:
+        trouble = ""  # that the last look met
         while not self._stopping.is_set():
-            await self._outlive(look)
+            trouble = await _outlive(look, trouble)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), INTERVAL_SECONDS)
-
-    async def _outlive(self, look: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await look()
-        except sa.exc.SQLAlchemyError as error:
-            self._report(f"the database does not do what it should: {error}")
-        except Exception:
-            log.exception("the watcher met an error of its own and goes on")
-
-    def _report(self, trouble: str) -> None:
-        """Say so once, not four times a second."""
-        if trouble != self._trouble:
-            log.warning("%s", trouble)
-        self._trouble = trouble
 
     def stop(self) -> None:
         """Let `run` return after the look that it takes now: cancelled, it would leave that behind in its thread."""
@@ -73,7 +59,6 @@ class Watcher:
         if current not in (None, self._predictor.served.version):
             self._swap_to_current()
         self._dispatcher.tick()
-        self._trouble = ""
 
     def _swap_to_current(self) -> None:
         try:
@@ -86,3 +71,16 @@ class Watcher:
             return
         self._predictor.swap(served)
         log.info("version %d serves (sha256 %s)", served.version, served.sha256)
+
+
+async def _outlive(look: Callable[[], Awaitable[None]], before: str) -> str:
+    """The trouble that a look meets, if it does; the log has it once, and not four times a second. `before` is that of the last look."""
+    try:
+        await look()
+    except Exception as error:
+        trouble = f"{type(error).__name__}: {error}"
+        if trouble != before:
+            ours = not isinstance(error, (sa.exc.SQLAlchemyError, DamagedError))
+            log.warning("the database does not do what it should, or the watcher: %s; it goes on", error, exc_info=ours)
+        return trouble
+    return ""

@@ -88,17 +88,20 @@ def test_followers_that_are_slow_to_be_told_hold_up_no_look(store: Store, monkey
     assert tending.looks >= 3
 
 
-def test_a_failing_look_is_followed_by_another(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_look_is_followed_by_another_and_said_once_while_it_lasts(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("app.watcher.INTERVAL_SECONDS", 0.01)
-    failures = iter([sa.exc.OperationalError("SELECT", {}, Exception("away")), RuntimeError("a bug")])
+    away, bug = sa.exc.OperationalError("SELECT", {}, Exception("away")), RuntimeError("a bug")
+    failures = iter([away, away, bug, bug, away])
     looks = []
 
-    async def look_four_times() -> None:
+    async def look_six_times() -> None:
         watcher = watcher_of(store)
 
         def tick() -> None:
             looks.append(1)
-            if len(looks) == 4:
+            if len(looks) == 6:
                 watcher.stop()
             for failure in failures:
                 raise failure
@@ -106,8 +109,14 @@ def test_a_failing_look_is_followed_by_another(store: Store, monkeypatch: pytest
         monkeypatch.setattr(watcher, "tick", tick)
         await watcher.run()
 
-    asyncio.run(look_four_times())
-    assert len(looks) == 4
+    asyncio.run(look_six_times())
+    assert len(looks) == 6
+    told = [(bool(record.exc_info), record.getMessage()) for record in caplog.records]
+    assert [(traceback, "away" in line, "a bug" in line) for traceback, line in told] == [
+        (False, True, False),
+        (True, False, True),
+        (False, True, False),
+    ]
 
 
 def test_a_database_that_was_not_seen_for_long_is_not_fresh(store: Store) -> None:
