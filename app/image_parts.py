@@ -27,7 +27,9 @@ _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _PORTION = 2**16  # bytes that are searched for one at a time
 _LEAST_MARKER = 0xC0  # those below are of no JPEG, and pass for garbage within a scan: what follows is no segment for the decoder
 _SCAN, _END = 0xDA, 0xD9
-_FRAMES_AND_TABLES = {*range(0xC0, 0xD0), 0xDB, 0xDD} - {0xC8}
+_FRAMES_AND_TABLES = {0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD}
+# Lossless, hierarchical and arithmetic coding, which no browser shows: the last is decoded slowly to the end, even where nothing is left.
+_ODD_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 # The first of each application's segments counts: how colours are stored, how the picture was held.
 _APPLICATIONS, _EXIF = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}, {0xE1: b"Exif\0\0"}
 
@@ -135,6 +137,8 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
         marker, length = found[0][-1], int.from_bytes(content[found.end() : found.end() + 2])
         if marker < _LEAST_MARKER:
             raise UnreadableImageError(f"the JPEG picture has a marker ff{marker:02x}, which no JPEG has; save it anew")
+        if marker in _ODD_FRAMES:
+            raise UnreadableImageError("the JPEG picture is lossless, hierarchical or coded arithmetically; save it as a usual JPEG")
         position = found.end() + (0 if marker == _END else max(2, length))
         yield marker, found.start(), position
         if marker == _END:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import threading
 
 import sqlalchemy as sa
 
@@ -12,6 +13,7 @@ from model_core import Model, artifact
 from model_core.errors import ArtifactError
 
 log = logging.getLogger("rookie")
+_turn = threading.Lock()
 
 # A version's file is refused; it is not there, though it is said to serve; its card is no JSON.
 UNUSABLE = (ArtifactError, NotFoundError, DamagedError)
@@ -48,10 +50,10 @@ def load_current(store: Store) -> Served:
         return to_serve(db, version)
 
 
-def activate(db: sa.Connection, version: int, reason: str) -> None:
-    """Let a stored version serve. Raises one of UNUSABLE where no service could load it."""
-    to_serve(db, version)
-    models.activate(db, version, reason)
+def check(store: Store, version: int) -> None:
+    """Raise one of UNUSABLE where no service could load a stored version. One at a time: each is in memory for a moment."""
+    with _turn, store.read() as db:
+        to_serve(db, version)
 
 
 def settle(db: sa.Connection) -> int | None:

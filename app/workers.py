@@ -98,7 +98,7 @@ def end_with_terminal() -> None:
 
 def taken(host: str, port: int, error: OSError) -> str:
     """What to say where nobody can listen there."""
-    return f"cannot listen on {host} port {port} ({error.strerror}); set ROOKIE_PORT to a free one"
+    return f"cannot listen on {host} port {port} ({error.strerror}); set ROOKIE_PORT to a free one, or ROOKIE_HOST"
 
 
 def install() -> None:

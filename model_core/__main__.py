@@ -80,6 +80,7 @@ def train(
         state = State.fresh(run)
     folder = data.data_dir(os.environ)
     artifact.insist_on_others(out, [folder / name for name in data.FILES])
+    artifact.insist_on_kind(out, b"PK", "weights file")
     images, test = data.load_training(folder), data.load_test(folder)
     for path in (out, checkpoint_path):
         artifact.insist_on_writable(path)

@@ -128,6 +128,14 @@ def insist_on_others(path: Path, inputs: Iterable[Path]) -> None:
             raise FileExistsError(errno.EEXIST, "it is what this command reads, and would be lost; choose another name", str(path))
 
 
+def insist_on_kind(path: Path, begin: bytes, kind: str) -> None:
+    """FileExistsError where a file that is to be replaced begins otherwise than its `kind` does: it is something else."""
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as file:
+            if file.read(len(begin)) != begin:
+                raise FileExistsError(errno.EEXIST, f"it is no {kind}, and would be lost; choose another name", str(path))
+
+
 def _replaceable(path: Path) -> Path:
     """The file that a name or a symbolic link leads to. OSError where that is a folder or a device: to replace it would destroy it."""
     path = Path(os.path.realpath(path))

@@ -44,14 +44,15 @@ def run_search(
     Ctrl-C ends it at once; the same command goes on with the runs that have no result yet.
     """
     recipes = grids.expand(grids.load(grid), epochs, seed)
-    results = search.open_folder(out, recipes)
+    images = data.load_training(data.data_dir(os.environ))
+    results = search.open_folder(out, recipes, images.digest())
     done = {search.run_name(result.recipe) for result in results}
     waiting = [recipe for recipe in recipes if search.run_name(recipe) not in done]
     # One thread a run: two such runs side by side get more done than one with two threads. Workers inherit it before NumPy loads.
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         with stoppable(), tempfile.TemporaryDirectory(dir=out) as shared:
-            search.share(data.load_training(data.data_dir(os.environ)), Path(shared))
+            search.share(images, Path(shared))
             found = search.search(waiting, Path(shared), out, lambda: pool(workers))
             for result in console.follow_search(found, results, len(recipes)):
                 results.append(result)
@@ -113,5 +114,6 @@ def export_model(
     except ImportError as error:
         raise RookieError(f"exporting needs onnx ({error}); install it: pip install 'rookie[onnx]'") from error
     artifact.insist_on_others(onnx, [path])
+    artifact.insist_on_kind(onnx, b"\x08", "ONNX file")
     export.write_onnx(artifact.load(path), onnx)
     console.say(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")

@@ -63,13 +63,13 @@ def run_name(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(recipe.as_record(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def open_folder(folder: Path, recipes: Sequence[Recipe]) -> list[Result]:
-    """The results of these recipes that `folder` already holds; SearchError where it belongs to another search."""
+def open_folder(folder: Path, recipes: Sequence[Recipe], data: str) -> list[Result]:
+    """The results of these recipes that `folder` already holds, on the data of that digest; SearchError where it is another search's."""
     names = sorted(run_name(recipe) for recipe in recipes)
     listing = folder / "runs.json"
-    if listing.is_file() and _read_listing(listing) != names:
-        raise SearchError(f"{folder} holds the results of another grid, epochs or seed; choose another --out")
-    write_atomically(listing, json.dumps(names).encode())
+    if listing.is_file() and _read_listing(listing) not in (names, {"runs": names, "data": data}):  # the first is of versions before
+        raise SearchError(f"{folder} holds the results of another grid, epochs, seed or dataset; choose another --out")
+    write_atomically(listing, json.dumps({"runs": names, "data": data}).encode())
     found = (_read_result(folder / f"{name}.json") for name in names)
     return [result for result in found if result is not None]
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from app import serving
 from app.errors import InferenceError, NotFoundError
 from app.open_inference.description import MODEL
-from app.store import models
+from app.store import Store, models
 
 
 def index(db: sa.Connection, ready_only: bool) -> list[dict[str, str]]:
@@ -24,6 +25,13 @@ def index(db: sa.Connection, ready_only: bool) -> list[dict[str, str]]:
     ]
 
 
+def check(store: Store, version: int | None) -> None:
+    """Raise ArtifactError or DamagedError where no service could load the version that a client asks for, if it is there."""
+    if version is not None:
+        with suppress(NotFoundError):
+            serving.check(store, version)
+
+
 def activate(db: sa.Connection, version: int | None) -> int:
     """Let the version serve that a client asks for: the one that does already where it names none."""
     current = models.current_version(db)
@@ -31,7 +39,7 @@ def activate(db: sa.Connection, version: int | None) -> int:
     if wanted is None or models.find(db, wanted) is None:
         raise NotFoundError(f"failed to load '{MODEL}': there is no version {wanted}")
     if wanted != current:
-        serving.activate(db, wanted, "loaded by request")
+        models.activate(db, wanted, "loaded by request")
     return wanted
 
 

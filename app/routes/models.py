@@ -63,10 +63,10 @@ def show_current(store: StoreDep) -> VersionDetail:
 @router.put("/current", responses={409: {"model": Problem}})
 def activate(activation: Activation, store: StoreDep) -> VersionDetail:
     """Let another version serve: go forward, or roll back. Every serving process follows within half a second."""
-    with store.change() as db:
+    with store.change(lambda: serving.check(store, activation.version)) as db:
         _existing(db, activation.version)
         if models.current_version(db) != activation.version:
-            serving.activate(db, activation.version, "activated by request")
+            models.activate(db, activation.version, "activated by request")
         return _detail(db, activation.version)
 
 

@@ -182,7 +182,7 @@ async def load(request: Request, store: StoreDep, predictor: PredictorDep) -> di
 
 
 def _activate(store: Store, version: int | None) -> int:
-    with store.change() as db:
+    with store.change(lambda: repository.check(store, version)) as db:
         return repository.activate(db, version)
 
 

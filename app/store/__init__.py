@@ -1,7 +1,7 @@
 """The database where the parts of the service meet: SQLAlchemy Core over SQLite or PostgreSQL."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,11 +98,15 @@ class Store:
                 yield writing
 
     @contextmanager
-    def change(self) -> Iterator[sa.Connection]:
-        """`write`, for a request. Raises BusyError at once where too many wait: they would leave no thread for those who only read."""
+    def change(self, first: Callable[[], object] = lambda: None) -> Iterator[sa.Connection]:
+        """`write`, for a request; what it has to do `first` makes no other writer wait.
+
+        Raises BusyError at once where too many wait: they would leave no thread for those who only read.
+        """
         if not self._changes.acquire(blocking=False):
             raise BusyError(f"{MOST_CHANGES} changes wait for the database already")
         try:
+            first()
             with self.write() as connection:
                 yield connection
         finally:

@@ -302,6 +302,13 @@ def test_a_jpeg_with_more_tables_than_any_encoder_writes_is_refused() -> None:
         images.decode(whole[:2] + b"\xff\xdd\0\4\0\0" * 64 + whole[2:])
 
 
+@pytest.mark.parametrize("frame", [0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF], ids=hex)
+def test_a_jpeg_that_is_coded_as_no_browser_shows_is_refused(frame: int) -> None:
+    usual = encode(grey(), "JPEG")
+    with pytest.raises(UnreadableImageError, match="save it as a usual JPEG"):
+        images.decode(usual.replace(b"\xff\xc0", bytes((0xFF, frame)), 1))
+
+
 def test_a_png_is_turned_by_exif_data_behind_its_pixels_too() -> None:
     parts = chunks_of(encode(grey(height=60, width=40)))
     turned = chunk(b"eXIf", exif_of((0x112, 3, 1, b"\6\0\0\0"))[6:])

@@ -4,13 +4,16 @@ import io
 import json
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+from app import serving
+from app.inference import Served
 from app.settings import Settings
 from model_core import Model, Recipe, artifact, card
 from tests.support import tiny
 from tests.support.pictures import encode, grey
-from tests.support.service import activate, add_damaged_version, add_version, eventually
+from tests.support.service import activate, add_damaged_version, add_version, eventually, store_of
 
 PNG = encode(grey())
 
@@ -139,6 +142,19 @@ def test_a_damaged_version_stays_out_and_nothing_is_made_of_it(own_client: TestC
         assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
         assert f"version {version} cannot be read" in answer.json()["detail"]
     assert own_client.get("/models/current").json()["version"] == predicted_by(own_client) == 1
+
+
+def test_a_version_is_looked_at_while_others_may_write(own_client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(db: sa.Connection, version: int) -> Served:
+        with store_of(settings) as store, store.write():
+            looked.append(version)
+        return to_serve(db, version)
+
+    looked: list[int] = []
+    version, to_serve = add_version(settings, another_model()), serving.to_serve
+    monkeypatch.setattr(serving, "to_serve", look)
+    assert own_client.put("/models/current", json={"version": version}).status_code == 200
+    assert looked[0] == version
 
 
 def test_a_current_version_that_turns_out_to_be_damaged_is_not_current_any_more(own_client: TestClient, settings: Settings) -> None:

@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -245,6 +246,17 @@ def test_a_data_folder_that_cannot_be_made_is_an_error_of_the_data(store: Store,
     trainer = start(store, dataclasses.replace(settings, data_dir=tmp_path / "file" / "data"))
     with pytest.raises(DataError, match="file"):
         trainer.run()
+
+
+def test_test_images_that_cannot_be_read_end_a_job_before_it_trains(store: Store, settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "cut"
+    shutil.copytree(settings.data_dir, folder)
+    images = folder / "t10k-images-idx3-ubyte.gz"
+    images.write_bytes(images.read_bytes()[:-100])
+    with pytest.raises(DataError, match="t10k-images"):
+        start(store, dataclasses.replace(settings, data_dir=folder)).run()
+    with store.read() as db:
+        assert jobs.history(db, 1) == []
 
 
 def test_old_versions_go_when_a_new_one_is_published(store: Store, settings: Settings) -> None:

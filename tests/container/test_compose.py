@@ -106,7 +106,7 @@ def test_it_runs_without_root_privileges_or_a_writable_disk(composition: Composi
 
 def test_it_has_bounds_on_memory_processes_and_processors(composition: Composition) -> None:
     memory, processes, quota = composition.inspect("{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.CpuQuota}}").split()
-    assert (int(memory), int(processes), int(quota)) == (2**30, 256, 200_000)
+    assert (int(memory), int(processes), int(quota)) == (2**31, 256, 200_000)
 
 
 @pytest.mark.parametrize("tool", ["pip", "gcc", "cc", "make", "ld", "git", "curl"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from model_core import artifact, grid, search
+from model_core import artifact, checkpoint, grid, search, training
 from tests.support import disk, tiny
 from tests.support.commands import Run, refusal
 
@@ -99,6 +99,7 @@ def test_a_damaged_listing_of_a_search_is_refused(run: Run, tmp_path: Path, list
     assert f"{tmp_path / 'runs.json'} is damaged" in refusal(run("search", "--out", tmp_path))
 
 
+CHECKPOINT = checkpoint.to_bytes(tiny.RECIPE, training.State.fresh(tiny.RECIPE))
 ODD_RESULTS = {
     "a list": [],
     "no end": NESTED,
@@ -117,9 +118,9 @@ def test_a_result_of_a_search_that_cannot_be_used_is_waited_for_again(tmp_path: 
     path, change = tmp_path / f"{search.run_name(recipe)}.json", ODD_RESULTS[odd]
     good = search.Result(recipe, 0.9, 1, []).as_record()
     path.write_text(json.dumps(good))
-    assert len(search.open_folder(tmp_path, [recipe])) == 1
+    assert len(search.open_folder(tmp_path, [recipe], "")) == 1
     path.write_text(change if isinstance(change, str) else json.dumps({**good, **change} if isinstance(change, dict) else change))
-    assert search.open_folder(tmp_path, [recipe]) == []
+    assert search.open_folder(tmp_path, [recipe], "") == []
 
 
 @pytest.mark.parametrize(
@@ -145,6 +146,15 @@ def test_the_page_of_the_records_is_not_written_among_them(run: Run, tmp_path: P
     before = page.read_text()
     assert "has no records" in refusal(run("reproduction", empty, "--out", page))
     assert page.read_text() == before
+
+
+@pytest.mark.parametrize("command", ["train --epochs 1 --out {there}", "export {weights} --onnx {there}"])
+@pytest.mark.parametrize("content", [b"notes", CHECKPOINT], ids=["text", "checkpoint"])
+def test_what_is_no_model_is_not_replaced_by_one(run: Run, weights: Path, tmp_path: Path, command: str, content: bytes) -> None:
+    there = tmp_path / "there"
+    there.write_bytes(content)
+    assert "and would be lost; choose another name" in refusal(run(*command.format(weights=weights, there=there).split()))
+    assert there.read_bytes() == content
 
 
 def test_a_record_is_not_written_over_the_dataset(run: Run, weights: Path, tiny_folder: Path) -> None:

@@ -17,6 +17,7 @@ from tests.support import tiny
 
 GRID: dict[str, Any] = {"recipe": "quick", "vary": {"learning_rate": [0.1, 0.05], "hidden": [[9, 4], [6, 5]]}}
 RECIPES = grid.expand(GRID, epochs=1, seed=3)
+DATA = "the digest of some images"
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,10 @@ def processes() -> Executor:
 
 
 def test_every_run_is_recorded_and_a_second_search_finds_them_done(shared: Path, tmp_path: Path) -> None:
-    search.open_folder(tmp_path, RECIPES)
+    search.open_folder(tmp_path, RECIPES, DATA)
     results = list(search.search(RECIPES, shared, tmp_path, threads))
-    assert sorted(r.validation_accuracy for r in results) == sorted(r.validation_accuracy for r in search.open_folder(tmp_path, RECIPES))
+    found = search.open_folder(tmp_path, RECIPES, DATA)
+    assert sorted(r.validation_accuracy for r in results) == sorted(r.validation_accuracy for r in found)
     assert all(len(result.history) == 1 for result in results)
 
 
@@ -63,13 +65,20 @@ def test_a_damaged_or_missing_result_is_waited_for_again(shared: Path, tmp_path:
     (tmp_path / f"{search.run_name(RECIPES[1])}.json").unlink()
     odd = tmp_path / f"{search.run_name(RECIPES[2])}.json"
     odd.write_text(json.dumps({**json.loads(odd.read_text()), "history": [{}]}))
-    assert {r.recipe for r in search.open_folder(tmp_path, RECIPES)} == set(RECIPES[3:])
+    assert {r.recipe for r in search.open_folder(tmp_path, RECIPES, DATA)} == set(RECIPES[3:])
 
 
 def test_another_grids_folder_is_refused(tmp_path: Path) -> None:
-    search.open_folder(tmp_path, RECIPES)
-    with pytest.raises(search.SearchError, match="another grid"):
-        search.open_folder(tmp_path, RECIPES[:-1])
+    search.open_folder(tmp_path, RECIPES, DATA)
+    for recipes, data in ((RECIPES[:-1], DATA), (RECIPES, "another digest")):
+        with pytest.raises(search.SearchError, match="another grid, epochs, seed or dataset"):
+            search.open_folder(tmp_path, recipes, data)
+
+
+def test_a_folder_of_a_version_before_is_gone_on_with(shared: Path, tmp_path: Path) -> None:
+    list(search.search(RECIPES, shared, tmp_path, threads))
+    (tmp_path / "runs.json").write_text(json.dumps(sorted(map(search.run_name, RECIPES))))
+    assert len(search.open_folder(tmp_path, RECIPES, DATA)) == len(RECIPES)
 
 
 def test_a_search_survives_a_killed_worker(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
