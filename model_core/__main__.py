@@ -5,23 +5,20 @@ import json
 import os
 import secrets
 import sys
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-import model_core
-from model_core import artifact, card, checkpoint, claim, console, data, download, experiments, training
-from model_core.errors import ArtifactError, ArtifactMissingError, DivergenceError, RecipeError, RookieError
+from model_core import artifact, card, checkpoint, claim, console, data, download, experiments
+from model_core.errors import ArtifactError, ArtifactMissingError, RecipeError, RookieError
 from model_core.interruptions import stoppable
 from model_core.recipe import FIELDS, PRESETS, Recipe
+from model_core.run import Run, checkpoint_beside
 from model_core.training import State
 
 app = typer.Typer(help="Rookie: a three-layer network by hand in NumPy.", no_args_is_help=True, add_completion=False)
-CHECKPOINT_SECONDS = 30
 
 _ARTIFACT = Annotated[Path, typer.Argument(help="weights file (.npz)")]
 
@@ -70,106 +67,24 @@ def train(
     given = {name: value for name, value in changes.items() if value is not None}
     if "hidden" in given:
         given["hidden"] = _sizes(given["hidden"])
-    checkpoint_path = out.with_name(out.name + ".checkpoint")
+    checkpoint_path = checkpoint_beside(out)
     if resume:
-        run, state = checkpoint.from_bytes(_existing_checkpoint(checkpoint_path), str(checkpoint_path))
-        _refuse_other_recipe(run, {"name": recipe, **given} if recipe else given)
+        wanted, state = checkpoint.from_bytes(_existing_checkpoint(checkpoint_path), str(checkpoint_path))
+        _refuse_other_recipe(wanted, {"name": recipe, **given} if recipe else given)
     else:
         _insist_on_none(checkpoint_path)
-        run = Recipe.preset(recipe or "quick", **given).seeded(secrets.randbits(32))
-        state = State.fresh(run)
+        wanted = Recipe.preset(recipe or "quick", **given).seeded(secrets.randbits(32))
+        state = State.fresh(wanted)
     folder = data.data_dir(os.environ)
     artifact.insist_on_others(out, [folder / name for name in data.FILES])
     artifact.insist_on_kind(out, b"PK", "weights file")
-    images, test = data.load_training(folder), data.load_test(folder)
+    run = Run(wanted, state, data.load_training(folder), data.load_test(folder), data.file_hashes(folder), out)
     for path in (out, checkpoint_path):
         artifact.insist_on_writable(path)
     with claim.claimed(out), stoppable():
         if not resume:
             _insist_on_none(checkpoint_path)  # another run may have left one while this one read the data
-        _run_to_the_end(run, state, images, test, out, checkpoint_path)
-
-
-def _run_to_the_end(
-    recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, out: Path, checkpoint_path: Path
-) -> None:
-    """Train and write what came of it; say how to go on where it was stopped. Raises DivergenceError, and SystemExit for a stop."""
-    state, ended_by = _run(recipe, state, images, checkpoint_path)
-    spared = ended_by is not None and _would_lose(out, recipe, state)
-    try:
-        if state.epoch and not spared:
-            _write(recipe, state, images, test, data.file_hashes(data.data_dir(os.environ)), out)
-    except SystemExit as stop:
-        ended_by = stop
-    if isinstance(ended_by, SystemExit):
-        way_on = f" Go on with: python -m model_core train --out {out} --resume" if checkpoint_path.exists() else ""
-        console.complain(f"Interrupted after epoch {state.epoch}.{f' {out} is as it was before.' if spared else ''}{way_on}")
-        raise ended_by
-    if spared:
-        kept = f"; {checkpoint_path} has what was trained" if checkpoint_path.exists() else ""
-        console.complain(f"{out} is as it was before{kept}.")
-    else:
-        checkpoint_path.unlink(missing_ok=True)
-    if ended_by:
-        raise ended_by
-
-
-def _would_lose(out: Path, recipe: Recipe, state: State) -> bool:
-    """Whether OUT holds anything but what this run had written when it was stopped before: a run that comes to no end leaves that alone."""
-    if not out.exists():
-        return False
-    try:
-        found = card.load(out).card
-    except ArtifactError:
-        return True
-    return Recipe.from_record(found["recipe"]) != recipe or len(found["history"]) > state.epoch
-
-
-def _run(
-    recipe: Recipe, state: State, images: data.TrainingData, checkpoint_path: Path
-) -> tuple[State, SystemExit | DivergenceError | None]:
-    """Train, checkpointing as it goes: the state after the last whole epoch, and what came before the end, if anything did."""
-    saved_at = time.monotonic()
-    snapshot = checkpoint.to_bytes(recipe, state)
-    try:
-        for epoch in console.follow(training.train(recipe, images, state), state.epoch, recipe.epochs):
-            snapshot = checkpoint.to_bytes(recipe, epoch.state)
-            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                _write_checkpoint(checkpoint_path, snapshot)
-                saved_at = time.monotonic()
-        _write_checkpoint(checkpoint_path, snapshot)  # what comes now can fail, too
-    except (SystemExit, DivergenceError) as early:
-        state = checkpoint.from_bytes(snapshot, str(checkpoint_path))[1]  # `state` itself may be within an epoch
-        if state.epoch:
-            _write_checkpoint(checkpoint_path, snapshot)
-        return state, early
-    return state, None
-
-
-def _write_checkpoint(path: Path, snapshot: bytes) -> None:
-    """Write a checkpoint; where it cannot be written, the training goes on without."""
-    try:
-        artifact.write_atomically(path, snapshot)
-    except OSError as error:
-        console.complain(f"No checkpoint was written: {error}")
-
-
-def _write(recipe: Recipe, state: State, images: data.TrainingData, test: data.LabelledImages, hashes: dict[str, str], out: Path) -> None:
-    """Score the best weights on the test set and save them."""
-    model = card.finish(
-        recipe,
-        state,
-        images,
-        test,
-        hashes,
-        datetime.now(UTC),
-        card.environment(os.environ),
-        model_core.__version__,
-    )
-    digest = artifact.save(model, out)
-    scores = model.card["metrics"]
-    console.say(f"{out}: epoch {state.best_epoch} of {state.epoch}, seed {recipe.seed}, sha256 {digest}")
-    console.say(f"validation {scores['validation_accuracy']:.2%}, test {scores['test_accuracy']:.2%}")
+        run.to_the_end()
 
 
 @app.command()

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_core import __main__ as command_line
 from model_core import artifact, checkpoint, claim, data, training
 from model_core.data import TrainingData
 from model_core.recipe import Recipe
@@ -110,9 +109,10 @@ def test_ctrl_c_in_the_first_epoch_leaves_nothing(run: Run, tmp_path: Path, monk
 
 # Checkpoints after every epoch instead of every 30 s, so that one can be waited for.
 TRAIN_UNTIL_INTERRUPTED = """
-from model_core import __main__ as command_line
-command_line.CHECKPOINT_SECONDS = 0
-command_line.main()
+from model_core import run
+from model_core.__main__ import main
+run.CHECKPOINT_SECONDS = 0
+main()
 """
 
 
@@ -312,7 +312,7 @@ def test_a_full_disk_costs_neither_the_training_nor_the_old_file(run: Run, tmp_p
     out = tmp_path / "model.npz"
     out.write_bytes(b"PK, the old file")
     monkeypatch.setattr(os, "fsync", full)
-    monkeypatch.setattr(command_line, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("model_core.run.CHECKPOINT_SECONDS", 0)
     outcome = run("train", "--out", out, *options(RECIPE))
     assert outcome.code == 1
     assert outcome.err.count("No checkpoint was written: [Errno 28] No space left on device") == RECIPE.epochs + 1

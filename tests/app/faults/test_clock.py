@@ -64,4 +64,4 @@ def test_only_what_people_read_is_written_by_the_wall_clock() -> None:
             if lines:
                 found[f"{path.parent.name}/{path.name}"] = len(lines)
     # A row's `created`, a card's `created`.
-    assert found == {"store/__init__.py": 1, "jobs/trainer.py": 1, "model_core/__main__.py": 1}
+    assert found == {"store/__init__.py": 1, "jobs/trainer.py": 1, "model_core/run.py": 1}
