@@ -168,11 +168,15 @@ def open_store(settings: Settings) -> Store:
 
 
 def _take_in(db: sa.Connection, shipped: Model, content: bytes) -> None:
-    """Add the shipped model where it is missing, or damaged; it serves where nothing else does."""
-    version = models.version_with(db, artifact.sha256(content))
-    if version is None or models.weights(db, version) != content:
+    """Add the shipped model where it is new or damaged; once removed, it comes back where nothing else can serve, and serves."""
+    sha256 = artifact.sha256(content)
+    version = models.version_with(db, sha256)
+    is_damaged = version is not None and models.weights(db, version) != content
+    is_missing = version is None and (not models.was_shipped(db, sha256) or settle(db) is None)
+    if is_damaged or is_missing:
         version = models.add(db, shipped, content, "shipped")
-    if models.current_version(db) is None:
+    models.note_shipped(db, sha256)
+    if models.current_version(db) is None and version is not None:
         models.activate(db, version, "the shipped model, in an empty database")
     settle(db)
 

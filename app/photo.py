@@ -5,7 +5,9 @@ Their grounds were white. So that other grounds end up as black as theirs, the g
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ MOST_PIXELS = images.MAX_PIXELS
 JPEG_SAMPLES, JPEG_SHARE = 3.0, 2.0
 MOST_ROWS = 2**16  # each costs something beside its pixels; no JPEG, GIF or WebP has more
 WEBP_SHARE = 0.375  # its decoder keeps four copies
+_turn_at_webp = Lock()  # the tables of a lossless one may take a gigabyte, whatever its size, and nothing says so before
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
 LEAST_WHITE = 128  # the lightest part of a garment is at least this light in the end
@@ -72,7 +75,8 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
     with images.reading(image):
         images.check_frames(image)
         shrink_while_decoding(image)
-        image.load()
+        with _turn_at_webp if image.format == "WEBP" else nullcontext():
+            image.load()
         turn = upright_turn(image)
         image = shrink_to(images.narrow(image), WORKING_SIDE)  # before it is turned: a second copy of all its pixels may take 128 MiB
         colours = flatten(image if turn is None else image.transpose(turn))

@@ -40,7 +40,10 @@ def end_in_time() -> None:
     if _is_own_process():
         guard = threading.Timer(END_SECONDS, _end)
         guard.daemon = True
-        guard.start()
+        try:
+            guard.start()
+        except RuntimeError as error:  # the process may have no more threads; the stop goes on, in whatever time it takes
+            log.warning("nothing will end the stop after %g s: %s", END_SECONDS, error)
 
 
 def _end() -> None:

@@ -77,7 +77,7 @@ def train(
         state = State.fresh(wanted)
     folder = data.data_dir(os.environ)
     artifact.insist_on_others(out, [folder / name for name in data.FILES])
-    artifact.insist_on_kind(out, b"PK", "weights file")
+    artifact.insist_on_kind(out, artifact.BEGIN, "weights file")
     run = Run(wanted, state, data.load_training(folder), data.load_test(folder), data.file_hashes(folder), out)
     for path in (out, checkpoint_path):
         artifact.insist_on_writable(path)

@@ -35,6 +35,8 @@ FORMAT = "rookie-1"
 MAX_BYTES = 16 * 2**20  # of a whole file
 MAX_CARD_BYTES = 2**20  # 2,000 epochs of history are 0.6 MB
 MOST_BRACKETS = 10_000  # in a card, whose longest list has an object for each epoch; each costs a hundred bytes or more in memory
+BEGIN = re.compile(rb"PK\x03\x04.{26}(card|w1)\.npy", re.DOTALL)  # of a weights file, as it is written and as it once was
+_MOST_BEGIN = 100
 MOST_MEMBERS = 64  # that an archive may list: Python makes an object for each as soon as it opens one
 _DIRECTORY_ENTRY = b"PK\x01\x02"
 # The most elements that each array may have.
@@ -128,11 +130,11 @@ def insist_on_others(path: Path, inputs: Iterable[Path]) -> None:
             raise FileExistsError(errno.EEXIST, "it is what this command reads, and would be lost; choose another name", str(path))
 
 
-def insist_on_kind(path: Path, begin: bytes, kind: str) -> None:
+def insist_on_kind(path: Path, begin: re.Pattern[bytes], kind: str) -> None:
     """FileExistsError where a file that is to be replaced begins otherwise than its `kind` does: it is something else."""
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
-            if file.read(len(begin)) != begin:
+            if not begin.match(file.read(_MOST_BEGIN)):
                 raise FileExistsError(errno.EEXIST, f"it is no {kind}, and would be lost; choose another name", str(path))
 
 

@@ -1,6 +1,7 @@
 """The commands for comparing runs, and for other runtimes: python -m model_core search | report | record | reproduction | export."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -87,6 +88,7 @@ def record_run(
     """Measure a weights file under stored and under batch statistics, and keep that with its history as a small JSON file."""
     folder = data.data_dir(os.environ)
     artifact.insist_on_others(out, [path, *(folder / name for name in data.FILES)])
+    artifact.insist_on_kind(out, records.BEGIN, "record")
     run = records.record(card.load(path), data.load_training(folder), data.load_test(folder))
     records.save(run, out)
     console.say(f"{out}: test {run.test:.2%} under stored statistics, {run.test_batch:.2%} under those of batches of 512")
@@ -99,6 +101,7 @@ def write_reproduction(
     """Write the paper's tables, ours beside them, from the records of runs."""
     artifact.insist_on_others(out, records.files(folder))
     records.insist_on_elsewhere(out, folder)
+    artifact.insist_on_kind(out, reproduction.BEGIN, "page of records")
     runs = records.load_all(folder)
     artifact.write_atomically(out, reproduction.to_markdown(runs).encode())
     console.say(f"{out}: from {len(runs)} records")
@@ -114,6 +117,6 @@ def export_model(
     except ImportError as error:
         raise RookieError(f"exporting needs onnx ({error}); install it: pip install 'rookie[onnx]'") from error
     artifact.insist_on_others(onnx, [path])
-    artifact.insist_on_kind(onnx, b"\x08", "ONNX file")
+    artifact.insist_on_kind(onnx, re.compile(rb"\x08"), "ONNX file")
     export.write_onnx(artifact.load(path), onnx)
     console.say(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")

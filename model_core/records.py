@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from model_core.errors import RecipeError, RookieError
 from model_core.preprocess import Standardizer
 from model_core.recipe import Recipe
 
+BEGIN = re.compile(rb'{"recipe"')  # of a record's file
 _ROUND = {"learning_rate": 8, "seconds": 2}  # digits after the point; 5 for the other columns of a history
 
 _FIELDS: Fields = {

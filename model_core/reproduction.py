@@ -1,5 +1,6 @@
 """The paper's tables beside ours: `to_markdown` writes docs/reproduction.md from the records of runs."""
 
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -40,11 +41,15 @@ FIGURE_4 = (
 TEST_ERROR = 0.30  # points: the standard error of an accuracy of 90 % over 10,000 images
 
 
+TITLE = "# The paper, reproduced"
+BEGIN = re.compile(re.escape(TITLE.encode()))  # of the page
+
+
 def to_markdown(records: Sequence[Record]) -> str:
     """Table 2, the ablation and the acceptance curve, ours beside the paper's."""
     return "\n".join(
         [
-            "# The paper, reproduced",
+            TITLE,
             "",
             "Written by `python -m model_core reproduction` from the records beside it; each was measured by `python -m model_core record`",
             "from a weights file that `python -m model_core train --recipe paper ...` wrote. Test accuracy chose nothing: the weights are",

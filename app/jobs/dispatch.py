@@ -20,6 +20,7 @@ log = logging.getLogger("rookie.jobs")
 
 # A trainer beats every half second. One that is silent for this long is dead, or on a machine that is.
 SILENCE_SECONDS = 10.0
+START_PAUSE_SECONDS = 30.0  # after a trainer that could not be started
 STOP_SECONDS = 5.0  # for a trainer to save its checkpoint at a planned stop
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -41,6 +42,7 @@ class Dispatcher:
         self._children: dict[tuple[int, int], subprocess.Popen[bytes]] = {}  # by job and attempt
         self._pulses: dict[int, _Pulse] = {}
         self._looked = clock()
+        self._starts_again = clock()  # trainers
 
     def tick(self) -> None:
         """Bring processes and jobs together: bury the dead, stop the superfluous, start the waiting."""
@@ -50,7 +52,7 @@ class Dispatcher:
         self._bury_children()
         self._stop_strays({(row.id, row.attempt) for row in running})
         self._judge_silent(running)
-        while waiting and self._start_next():
+        while waiting and self._clock() >= self._starts_again and self._start_next():
             pass
 
     def stop(self) -> None:
@@ -88,8 +90,11 @@ class Dispatcher:
         # A session of its own: a Ctrl-C at the server's terminal is the server's to pass on.
         try:
             child = subprocess.Popen(command, env=self._environ, stdin=subprocess.DEVNULL, start_new_session=True)
-        except OSError as error:  # no memory, no process to be had: the next look may find some
-            self._interrupted(job.id, job.attempt, f"its trainer could not be started ({error.strerror})")
+        except OSError as error:  # no memory, no process to be had: that is not the job's fault, and may pass
+            self._starts_again = self._clock() + START_PAUSE_SECONDS
+            log.warning("job %d: no trainer can be started (%s); the next try is in %g s", job.id, error.strerror, START_PAUSE_SECONDS)
+            with self._store.write() as db:
+                attempts.requeue(db, job.id, job.attempt)
             return False
         self._children[job.id, job.attempt] = child
         log.info("job %d: attempt %d is process %d", job.id, job.attempt, child.pid)

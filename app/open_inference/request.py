@@ -160,11 +160,14 @@ def _as_floats(numbers: list[Any]) -> NDArray[np.float64]:
 
 
 def _judged(values: NDArray[Any]) -> Pixels:
-    """Pixels (N, 784) as uint8, or where they may have fractions as float32; all of them 0..255, which NaN is not."""
+    """Pixels (N, 784) as uint8, or where they may have fractions as float32; all of them 0..255, which NaN is not.
+
+    A copy: the bytes that they came with, of which they may be a thousandth, can go.
+    """
     if values.dtype != np.uint8 and not (values.min() >= 0 and values.max() <= 255):
         raise InferenceError(f"input '{INPUT}' has values outside 0..255; they are pixels, light on dark, neither scaled nor standardised")
     kind: type[np.float32] | type[np.uint8] = np.float32 if values.dtype.kind == "f" else np.uint8
-    return cast(Pixels, values.astype(kind, copy=False).reshape(-1, PIXELS))
+    return cast(Pixels, values.astype(kind).reshape(-1, PIXELS))
 
 
 def _parameters(owner: dict[str, Any], name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from app.store import Row, now
-from app.store.schema import activations, models
+from app.store.schema import activations, meta, models
 from model_core import Model, artifact
 
 _SUMMARY = [column for column in models.c if column.name not in ("weights", "card")]
@@ -58,6 +58,17 @@ def version_with(db: sa.Connection, sha256: str) -> int | None:
     """The newest version whose file has that digest."""
     version: int | None = db.scalar(sa.select(sa.func.max(models.c.version)).where(models.c.sha256 == sha256))
     return version
+
+
+def was_shipped(db: sa.Connection, sha256: str) -> bool:
+    """Whether a file of that digest was taken in as a shipped model before; it may have been removed since."""
+    return db.scalar(sa.select(meta.c.value).where(meta.c.key == sha256)) is not None
+
+
+def note_shipped(db: sa.Connection, sha256: str) -> None:
+    """Remember that a file of that digest was taken in."""
+    if not was_shipped(db, sha256):
+        db.execute(meta.insert().values(key=sha256, value="shipped"))
 
 
 def add(db: sa.Connection, model: Model, content: bytes, source: str, job: int | None = None) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.jobs.dispatch import SILENCE_SECONDS, Dispatcher
+from app.jobs.dispatch import SILENCE_SECONDS, START_PAUSE_SECONDS, Dispatcher
 from app.main import open_store
 from app.settings import Settings
 from app.store import Row, Store, jobs
@@ -84,22 +84,29 @@ def test_a_trainer_is_buried_whatever_signal_ended_it(
     assert "its trainer ended with " in caplog.text
 
 
-def test_a_trainer_that_cannot_be_started_costs_an_attempt_and_is_said_for_what_it_is(
+def test_trainers_that_cannot_be_started_cost_no_job_anything_and_are_tried_again_later(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse_to_start(*_: object, **__: object) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    dispatcher = Dispatcher(store, settings, os.environ)
+    with store.write() as db:
+        jobs.submit(db, tiny.RECIPE.as_record(), "always")
+    seconds = [0.0]
+    dispatcher = Dispatcher(store, settings, os.environ, lambda: seconds[0])
     with monkeypatch.context() as crowded:
         crowded.setattr(subprocess, "Popen", refuse_to_start)
-        dispatcher.tick()
-        assert (job(store).status, job(store).attempt, job(store).failures) == ("queued", 1, 1)
-        for _ in range(2):
+        for _ in range(10):
             dispatcher.tick()
-    assert job(store).status == "failed"
-    assert "could not be started (Resource temporarily unavailable)" in job(store).error["detail"]
-    assert "could not be started" in caplog.text
+        seconds[0] += START_PAUSE_SECONDS
+        dispatcher.tick()
+    with store.read() as db:
+        assert [(row.status, row.failures) for row in jobs.newest_first(db)] == [("queued", 0)] * 2
+    assert caplog.text.count("no trainer can be started (Resource temporarily unavailable); the next try is in 30 s") == 2
+    seconds[0] += START_PAUSE_SECONDS
+    dispatcher.tick()
+    with store.read() as db:
+        assert [row.id for row in jobs.pulses(db)] == [1]
     dispatcher.stop()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import socket
 from collections import Counter
 from dataclasses import replace
@@ -13,6 +14,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app import limits
+from app.open_inference import body
+from app.open_inference import request as inference_request
 from app.settings import Settings
 from tests.support.pictures import encode, grey
 from tests.support.service import eventually, free_port, server
@@ -81,6 +84,15 @@ def test_large_bodies_leave_room_for_small_ones(size: int, status: int) -> None:
     limit.in_hand = before = limit.settings.bytes_in_hand * 4 // 5
     assert asyncio.run(answer(limit, size))[0]["status"] == status
     assert limit.in_hand == before
+
+
+def test_pixels_do_not_keep_the_body_that_brought_them() -> None:
+    header = b'{"inputs":[{"name":"image","shape":[1,784],"datatype":"FP32","parameters":{"binary_data_size":3136}}]}'
+    packed = gzip.compress(header.ljust(2**20) + bytes(3136))
+    headers = {"content-encoding": "gzip", "inference-header-content-length": str(2**20)}
+    asked = inference_request.parse(body.read(packed, headers, 2**22), most_rows=1)
+    assert asked.pixels.shape == (1, 784)
+    assert asked.pixels.base is None or asked.pixels.base.nbytes == asked.pixels.nbytes
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,20 @@ def test_a_new_shipped_model_is_kept_and_does_not_serve_by_itself(settings: Sett
     assert versions(settings) == ([2, 1], 1)
 
 
+def test_a_shipped_model_that_was_removed_stays_away_unless_nothing_else_can_serve(settings: Settings) -> None:
+    open_store(settings).close()
+    version = add_version(settings, tiny.model(OTHER))
+    activate(settings, version)
+    with store_of(settings) as store, store.write() as db:
+        models.remove(db, 1)
+    open_store(settings).close()
+    assert versions(settings) == ([version], version)
+    with store_of(settings) as store, store.write() as db:
+        models.remove(db, version)
+    open_store(settings).close()
+    assert versions(settings) == ([3], 3)
+
+
 @pytest.mark.parametrize("damage", ["damaged", "missing", "a folder"])
 def test_without_a_good_shipped_model_the_current_one_serves_and_a_warning_says_so(
     settings: Settings, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture

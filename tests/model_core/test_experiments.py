@@ -1,10 +1,12 @@
 """The commands for comparing runs, where what they are given is damaged: one line says what is wrong with it."""
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from model_core import artifact, checkpoint, grid, search, training
@@ -148,12 +150,29 @@ def test_the_page_of_the_records_is_not_written_among_them(run: Run, tmp_path: P
     assert page.read_text() == before
 
 
-@pytest.mark.parametrize("command", ["train --epochs 1 --out {there}", "export {weights} --onnx {there}"])
-@pytest.mark.parametrize("content", [b"notes", CHECKPOINT], ids=["text", "checkpoint"])
-def test_what_is_no_model_is_not_replaced_by_one(run: Run, weights: Path, tmp_path: Path, command: str, content: bytes) -> None:
-    there = tmp_path / "there"
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, mine=np.arange(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train --epochs 1 --out {there}",
+        "export {weights} --onnx {there}",
+        "record {weights} --out {there}",
+        "reproduction {records} --out {there}",
+    ],
+)
+@pytest.mark.parametrize("content", [b"notes", b"{}", zipped(), CHECKPOINT], ids=["text", "JSON", "arrays", "checkpoint"])
+def test_a_file_of_another_kind_is_not_replaced(run: Run, weights: Path, tmp_path: Path, command: str, content: bytes) -> None:
+    there, records = tmp_path / "there", tmp_path / "records"
     there.write_bytes(content)
-    assert "and would be lost; choose another name" in refusal(run(*command.format(weights=weights, there=there).split()))
+    records.mkdir()
+    (records / "one.json").write_text(json.dumps(RECORD))
+    refused = refusal(run(*command.format(weights=weights, there=there, records=records).split()))
+    assert "and would be lost; choose another name" in refused
     assert there.read_bytes() == content
 
 

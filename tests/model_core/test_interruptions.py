@@ -24,6 +24,7 @@ from tests.support.tiny import assert_same_weights
 
 RECIPE = tiny.RECIPE
 ROOT = Path(__file__).parents[2]
+DAMAGED = artifact.to_bytes(tiny.model())[:-100]
 
 
 def checkpoint_after(done: int, out: Path) -> Path:
@@ -244,7 +245,7 @@ def test_a_run_that_comes_to_no_end_does_not_replace_an_earlier_model(run: Run, 
 
 def test_a_run_that_diverges_at_once_names_no_checkpoint(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "model.npz"
-    out.write_bytes(b"PK, and nothing else of a model")
+    out.write_bytes(DAMAGED)
     wild = dataclasses.replace(RECIPE, learning_rate=10.0, momentum=0.999, l2=0.1, schedule="constant", batch_size=16)
     assert f"{out} is as it was before." in run("train", "--out", out, *options(wild)).err
     assert list(tmp_path.iterdir()) == [out]
@@ -310,12 +311,12 @@ def test_a_full_disk_costs_neither_the_training_nor_the_old_file(run: Run, tmp_p
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     out = tmp_path / "model.npz"
-    out.write_bytes(b"PK, the old file")
+    out.write_bytes(DAMAGED)
     monkeypatch.setattr(os, "fsync", full)
     monkeypatch.setattr("model_core.run.CHECKPOINT_SECONDS", 0)
     outcome = run("train", "--out", out, *options(RECIPE))
     assert outcome.code == 1
     assert outcome.err.count("No checkpoint was written: [Errno 28] No space left on device") == RECIPE.epochs + 1
     assert "Error: [Errno 28] No space left on device" in outcome.err
-    assert out.read_bytes() == b"PK, the old file"
+    assert out.read_bytes() == DAMAGED
     assert list(tmp_path.iterdir()) == [out]
