@@ -1,6 +1,8 @@
 """Options and fixtures of every test."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _waits_for(item: pytest.Item) -> str:
     return next((marker for marker in WAIT_TO_BE_ASKED if item.get_closest_marker(marker)), "")
+
+
+@pytest.fixture(autouse=True)
+def hears_the_end_of_its_terminal() -> Iterator[None]:
+    """What a test starts hears SIGHUP, whatever nohup has said to the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

@@ -14,14 +14,6 @@ from tests.support import tiny
 from tests.support.commands import Outcome, Run
 
 
-@pytest.fixture(autouse=True)
-def hears_the_end_of_its_terminal() -> Iterator[None]:
-    """What a test starts hears SIGHUP, whatever nohup has said to the tests."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_folder: Path) -> Iterator[Run]:
     """Run a command on the tiny dataset. One that was stopped is deaf from then on, but not the tests."""

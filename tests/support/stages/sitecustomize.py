@@ -40,12 +40,12 @@ def _is_held(file: Path, call: int) -> bool:
 
 if "app.jobs.trainer" in sys.orig_argv:
     sys.path.insert(0, str(_ROOT))
-    from model_core import artifact, checkpoint, data
+    from model_core import artifact, card, checkpoint, data
 
     for _stage, _module, _name in (
         ("loading data", data, "load_training"),
         ("training", checkpoint, "to_bytes"),  # after each epoch, before it is on record
-        ("evaluating", data, "load_test"),
+        ("evaluating", card, "finish"),
         ("publishing", artifact, "to_bytes"),
     ):
         _wait_in(_stage, sys.orig_argv[-1], _module, _name)
