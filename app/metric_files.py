@@ -68,9 +68,10 @@ def _made_in(place: Path) -> tempfile.TemporaryDirectory[str]:
 def _clear(place: Path) -> None:
     """Remove what a service that was killed has left; one that has not come to lock its own yet has no files."""
     for left in place.glob(f"{_PREFIX}*"):
-        if _files(left) and left.stat().st_uid == os.geteuid():
-            with suppress(OSError), _held(left):
-                _remove(left)
+        with suppress(OSError):  # somebody else's, or another start has just removed it
+            if _files(left) and left.lstat().st_uid == os.geteuid():
+                with _held(left):
+                    _remove(left)
 
 
 def _files(place: Path, kinds: str = "|".join(KINDS), suffix: str = ".db") -> dict[Path, int]:

@@ -13,13 +13,12 @@ from model_core.training import State
 
 _ARRAYS = ("parameters", "velocity", "average", "best")
 _FIGURES = ("best_accuracy", "best_epoch", "epoch", "history")
-_SINCE = ("data",)  # figures that a checkpoint of an earlier version lacks
 _DIGEST_BYTES = 32
 
 
 def to_bytes(recipe: Recipe, state: State) -> bytes:
     """The run's recipe and state as they stand."""
-    record = {"recipe": recipe.as_record(), **{name: getattr(state, name) for name in _FIGURES + _SINCE}}
+    record = {"recipe": recipe.as_record(), "data": state.data, **{name: getattr(state, name) for name in _FIGURES}}
     buffer = io.BytesIO()
     arrays = {name: getattr(state, name) for name in _ARRAYS}
     np.savez(buffer, record=np.frombuffer(json.dumps(record).encode(), np.uint8), **arrays)
@@ -35,8 +34,8 @@ def from_bytes(content: bytes, source: str) -> tuple[Recipe, State]:
     try:
         with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
             record = json.loads(arrays["record"].tobytes())
-            figures = {name: record[name] for name in _FIGURES + _SINCE if name in record or name in _FIGURES}
-            state = State(**{name: arrays[name] for name in _ARRAYS}, **figures)
+            figures = {name: record[name] for name in _FIGURES}
+            state = State(**{name: arrays[name] for name in _ARRAYS}, **figures, data=record.get("data", ""))  # earlier versions have none
             recipe = Recipe.from_record(record["recipe"])
     except (zipfile.BadZipFile, AttributeError, EOFError, LookupError, OSError, TypeError, ValueError) as error:
         raise ArtifactFormatError(f"{source} is no checkpoint of this version ({error}); delete it and start the run afresh") from error

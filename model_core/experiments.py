@@ -1,7 +1,6 @@
 """The commands for comparing runs, and for other runtimes: python -m model_core search | report | record | reproduction | export."""
 
 import os
-import re
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -117,6 +116,6 @@ def export_model(
     except ImportError as error:
         raise RookieError(f"exporting needs onnx ({error}); install it: pip install 'rookie[onnx]'") from error
     artifact.insist_on_others(onnx, [path])
-    artifact.insist_on_kind(onnx, re.compile(rb"\x08"), "ONNX file")
+    artifact.insist_on_kind(onnx, export.BEGIN, "ONNX file")
     export.write_onnx(artifact.load(path), onnx)
     console.say(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")

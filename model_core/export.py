@@ -1,6 +1,7 @@
 """A model as an ONNX file, for other runtimes: `python -m model_core export FILE.npz --onnx FILE.onnx`. Needs onnx (the extra `onnx`)."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from model_core.artifact import Model, write_atomically
 from model_core.data import CLASSES
 from model_core.network import PIXELS
 
+BEGIN = re.compile(rb"\x08")  # of a file: the field that holds IR_VERSION
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime since 2022
 
 

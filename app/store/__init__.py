@@ -148,7 +148,7 @@ def _parsed(url: str) -> sa.URL:
         parsed = make_url(url)
     except ValueError:
         raise refusal from None
-    if parsed.get_backend_name() != "sqlite" and "@" in repr((parsed.host, parsed.database, parsed.query)):
+    if parsed.get_backend_name() != "sqlite" and any("@" in part for part in (parsed.host or "", parsed.database or "", *parsed.query)):
         raise refusal
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreError("ROOKIE_DATABASE_URL names no file for SQLite, and a trainer would not see what is in memory; name one")

@@ -109,8 +109,9 @@ def test_a_file_that_is_no_database_is_refused_with_the_setting_to_change(tmp_pa
         "postgresql+psycopg://rookie@127.0.0.1:1/rookie?password=hush",
         "postgresql+psycopg://rookie:p@ss/hush@127.0.0.1:1/rookie",
         "postgresql+psycopg://rookie:p@ss?hush@127.0.0.1:1/rookie",
+        "postgresql+psycopg://rookie:p@ss?x=hush@127.0.0.1:1/rookie",
     ],
-    ids=["no driver", "another", "no port", "nobody there", "a slash", "an at", "both", "in the query", "at and slash", "at and query"],
+    ids=["no driver", "another", "no port", "nobody there", "a slash", "an at", "both", "in the query", "@ and /", "@ and ?", "@ and ?="],
 )
 def test_an_address_that_leads_nowhere_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(StoreError, match="ROOKIE_DATABASE_URL") as refusal:
