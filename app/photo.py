@@ -5,27 +5,23 @@ Their grounds were white. So that other grounds end up as black as theirs, the g
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from PIL.JpegImagePlugin import JpegImageFile
 
-from app import images
+from app import image_parts, images, resize, webp
 from app.errors import TooLargeError
 from app.images import SIDE
 
-WORKING_SIDE = 448  # pixels; a garment that fills an eighth of the picture still has more than 28 x 28
 MOST_PIXELS = images.MAX_PIXELS
 # Of those, by format. A JPEG is shrunk while it is decoded: room for a 50-megapixel telephone's, which has 1.5 samples a pixel. One of
 # several scans keeps two bytes for each sample until the last.
 JPEG_SAMPLES, JPEG_SHARE = 3.0, 2.0
 MOST_ROWS = 2**16  # each costs something beside its pixels; no JPEG, GIF or WebP has more
 WEBP_SHARE = 0.375  # its decoder keeps four copies
-_turn_at_webp = Lock()  # the tables of a lossless one may take a gigabyte, whatever its size, and nothing says so before
 LEAST_CONTRAST = 0.06  # of the largest colour distance: a ground this even is one colour (the dataset's makers took 0.05)
 LARGEST_DISTANCE = 255 * 3**0.5  # black to white
 LEAST_WHITE = 128  # the lightest part of a garment is at least this light in the end
@@ -74,12 +70,9 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
     _check_pixels(image, most_pixels)
     with images.reading(image):
         images.check_frames(image)
-        shrink_while_decoding(image)
-        with _turn_at_webp if image.format == "WEBP" else nullcontext():
-            image.load()
+        small = _load_shrunk(image, content)  # before it is turned: a second copy of all its pixels may take 128 MiB
         turn = upright_turn(image)
-        image = shrink_to(images.narrow(image), WORKING_SIDE)  # before it is turned: a second copy of all its pixels may take 128 MiB
-        colours = flatten(image if turn is None else image.transpose(turn))
+        colours = flatten(small if turn is None else small.transpose(turn))
     smooth = soften(colours)
     ground = measure_ground(smooth)
     box = garment_box(smooth, ground)
@@ -87,8 +80,16 @@ def prepare(content: bytes, most_pixels: int = MOST_PIXELS) -> Prepared:
     garment, matte = trim(colours, box), opacity(trim(smooth, box), ground)
     inverted = is_ground_lighter(garment, matte, ground)
     lights = stretch(grey(garment, ground, inverted) * matte)
-    pixels = centre(sharpen(shrink_to(Image.fromarray(lights), SIDE)))
+    pixels = centre(sharpen(resize.fit(Image.fromarray(lights), SIDE)))
     return Prepared(pixels, size, inverted, list(_told(turn is not None, trimmed, ground, inverted)))
+
+
+def _load_shrunk(image: Image.Image, content: bytes) -> Image.Image:
+    if image.format == "WEBP":
+        return webp.load_shrunk(image_parts.essential(content, with_exif=False), image.size)
+    shrink_while_decoding(image)
+    image.load()
+    return resize.shrink(images.narrow(image))
 
 
 def _check_pixels(image: Image.Image, most: int) -> None:
@@ -124,7 +125,7 @@ def _told(turned: bool, trimmed: bool, ground: Ground, inverted: bool) -> Iterat
 
 def shrink_while_decoding(image: Image.Image) -> None:
     """Let the JPEG decoder skip what would be thrown away; other formats are left as they are."""
-    image.draft(None, (WORKING_SIDE, WORKING_SIDE))
+    image.draft(None, (resize.WORKING_SIDE, resize.WORKING_SIDE))
 
 
 def upright_turn(image: Image.Image) -> Image.Transpose | None:
@@ -133,18 +134,6 @@ def upright_turn(image: Image.Image) -> Image.Transpose | None:
         return _TURNS.get(image.getexif().get(0x0112, 1))
     except images.DECODING_ERRORS:
         return None
-
-
-def shrink_to(image: Image.Image, side: int) -> Image.Image:
-    """The picture with its longest edge `side` pixels long and its aspect kept; a smaller one is enlarged if `side` is the network's."""
-    longest = max(image.size)
-    if longest < side and side != SIDE:
-        return image
-    width, height = (max(1, round(edge * side / longest)) for edge in image.size)
-    single, colour = ("LA", "RGBA") if image.has_transparency_data else ("L", "RGB")
-    if image.mode not in (single, colour):
-        image = image.convert(colour)
-    return image.resize((width, height), Image.Resampling.LANCZOS if side == SIDE else Image.Resampling.BOX, reducing_gap=3.0)
 
 
 def flatten(image: Image.Image) -> Colours:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 import model_core
-from app import images, photo
+from app import images, photo, resize
 from app.errors import NotAnImageError, TooLargeError, UnreadableImageError
 from examples import draw
 from model_core.data import CLASSES
@@ -157,11 +157,11 @@ def test_exif_data_that_cannot_be_read_counts_as_none() -> None:
 
 @pytest.mark.parametrize(("size", "shrunk"), [((400, 200), (28, 14)), ((30, 300), (3, 28)), ((1000, 2), (28, 1)), ((7, 14), (14, 28))])
 def test_the_longest_edge_becomes_28_pixels_and_the_aspect_stays(size: tuple[int, int], shrunk: tuple[int, int]) -> None:
-    assert photo.shrink_to(Image.new("L", size), 28).size == shrunk
+    assert resize.fit(Image.new("L", size), 28).size == shrunk
 
 
 def test_a_picture_that_is_small_already_is_not_enlarged_to_work_on() -> None:
-    assert photo.shrink_to(Image.new("L", (60, 30)), photo.WORKING_SIDE).size == (60, 30)
+    assert resize.shrink(Image.new("L", (60, 30))).size == (60, 30)
 
 
 def test_the_ground_is_the_colour_of_the_corners_that_agree() -> None:

@@ -26,6 +26,7 @@ from tests.support.attacks import (
     packed_bmp,
     scan_bomb,
     webp_claiming,
+    webp_of_codes,
     with_chunk,
 )
 from tests.support.pictures import chunk, encode, grey, png_claiming
@@ -37,7 +38,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 REFUSED = (413, 415, 422)
 EXIF_PIECE = b"\xff\xe1\x00\x12Exif\0\0" + b"II*\0" + bytes(6)
 
-# Files of a few bytes that claim much, and files that claim little and take long. None may be decoded.
+# Files of a few bytes that claim much, and files that claim little and take much. None may be decoded.
 BOMBS: dict[str, tuple[Callable[[], bytes], int]] = {
     "PNG of 2,147,483,647 pixels a side": (lambda: png_claiming(2**31 - 1, 2**31 - 1), 413),
     "PNG of 50,000 pixels a side": (lambda: png_claiming(50_000, 50_000), 413),
@@ -46,6 +47,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], int]] = {
     "GIF whose first picture clears 65,535 pixels a side after it": (lambda: gif_clearing(65_535), 413),
     "BMP of 50,000 pixels a side": (lambda: bmp_claiming(50_000), 413),
     "WebP of 16,383 pixels a side": (lambda: webp_claiming(16_383), 413),
+    "WebP of 65,536 groups of codes": (lambda: webp_of_codes(1024), 422),
     "JPEG of 95,000 scans": (lambda: scan_bomb(28, MEBIBYTE - 100), 422),
     "GIF of 60,000 frames": (lambda: gif_of(60_000), 422),
     "BMP with a table of 65,536 colours": (lambda: bmp_of_colours(65_536), 422),

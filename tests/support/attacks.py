@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.settings import Settings
@@ -149,6 +150,30 @@ def webp_claiming(side: int) -> bytes:
     bits = int.from_bytes(content[start : start + 4], "little") & ~((1 << 28) - 1)
     content[start : start + 4] = (bits | (side - 1) | (side - 1) << 14).to_bytes(4, "little")
     return bytes(content)
+
+
+def webp_of_codes(side: int) -> bytes:
+    """A black lossless WebP, at most 1024 x 1024, with a group of codes of its own for each block of 4 x 4 pixels."""
+    numbers = np.arange(((side + 3) // 4) ** 2)
+    reversed_bytes = np.packbits(np.unpackbits(numbers.astype("<u2").view(np.uint8)[:, None], axis=1)[:, ::-1], axis=1)
+    bits = [
+        *(_bits(0x2F, 8), _bits(side - 1, 14), _bits(side - 1, 14), _bits(0, 4)),  # no alpha, version 0
+        *(_bits(0, 1), _bits(0, 1), _bits(1, 1), _bits(0, 3)),  # no transform, no cache of colours, blocks of 4 x 4
+        *(_bits(0, 1), _bits(0, 1), _bits(8, 4), _bits(1 << 33, 36), _bits(1 | 3 << 1 | 254 << 4, 12)),  # green: 256 codes of 8 bits
+        *(_bits(0, 1), _bits(8, 4), _bits(1 << 33, 36), _bits(0, 1)),  # red: the same
+        *[_bits(1, 4)] * 3,  # blue, alpha and distances: 0 alone
+        np.unpackbits(reversed_bytes.ravel(), bitorder="little"),  # each block's number, in green and red
+        *[_bits(1, 4)] * 5 * len(numbers),  # each group's five codes: 0 alone
+    ]
+    pixels = np.packbits(np.concatenate(bits), bitorder="little").tobytes()
+    pixels += b"\0" * (8 + len(pixels) % 2)
+    body = b"WEBPVP8L" + struct.pack("<I", len(pixels)) + pixels
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _bits(value: int, count: int) -> NDArray[np.uint8]:
+    """A number's bits, the lowest first."""
+    return np.array([value >> place & 1 for place in range(count)], np.uint8)
 
 
 def jpeg_claiming(side: int) -> bytes:
