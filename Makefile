@@ -47,7 +47,7 @@ format: $(VENV)/.dev ## put the code into its format, and mend what the linter c
 
 train: $(VENV)/.runtime ## fetch the data and train (OUT=file.npz ARGS="--recipe best")
 	$(PY) -m model_core data
-	$(PY) -m model_core train --out $(OUT) $(ARGS)
+	$(PY) -m model_core train --out "$(OUT)" $(ARGS)
 
 bench: $(VENV)/.runtime ## time an epoch of training beside its bare matrix products (ARGS="--rounds 9")
 	$(PY) benchmarks/train_epoch.py $(ARGS)

@@ -46,7 +46,7 @@ class ActiveUnit(BaseModel):
 
 
 class SumCheck(BaseModel):
-    """Whether pixels' contributions and bias really sum to the logits."""
+    """Whether the contributions, as they are sent, and the bias really sum to the logits."""
 
     largest_error: float = Field(description="largest difference over the ten classes")
     tolerance: float
@@ -66,6 +66,7 @@ class Explanation(BaseModel):
 
 
 TOLERANCE = 1e-4
+DECIMALS = 12  # of what is sent
 
 
 def explanation(served: Served, pixels: NDArray[np.uint8], prediction: Prediction) -> Explanation:
@@ -74,7 +75,7 @@ def explanation(served: Served, pixels: NDArray[np.uint8], prediction: Predictio
     x = served.model.standardizer.apply(pixels[None])[0].astype(np.float64)
     logits = network.forward(parameters, x[None]).logits[0]
     linear = explain.effective_map(parameters, x)
-    contributions = explain.contributions(x, linear)
+    contributions = explain.contributions(x, linear).round(DECIMALS)
     order = np.argsort(-logits, kind="stable")
     error = float(np.abs(contributions.sum(axis=0) + linear.bias - logits).max())
     winner, runner_up = (_class(int(k), prediction, logits, linear.bias, contributions) for k in order[:2])
@@ -98,7 +99,7 @@ def _class(k: int, prediction: Prediction, logits: Array, bias: Array, contribut
         probability=prediction.probabilities[CLASSES[k]],
         logit=float(logits[k]),
         bias=float(bias[k]),
-        contributions=contributions[:, k].round(7).tolist(),
+        contributions=contributions[:, k].tolist(),
     )
 
 

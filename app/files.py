@@ -15,7 +15,10 @@ _RANGE = re.compile(r"bytes=[0-9, \t-]+", re.IGNORECASE)
 
 
 class File(FileResponse):
-    """A file, or the part of it that the request's Range names."""
+    """A file, or the part of it that the request's Range names. Browsers ask each time whether it is still the same."""
+
+    def __init__(self, path: str | os.PathLike[str], status_code: int = 200, stat_result: os.stat_result | None = None) -> None:
+        super().__init__(path, status_code, {"Cache-Control": "no-cache"}, stat_result=stat_result)
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
@@ -49,4 +52,4 @@ class Files(StaticFiles):
     ) -> Response:
         """The file at `full_path`, or that the client has it."""
         response = super().file_response(full_path, stat_result, scope, status_code)
-        return File(full_path, status_code, stat_result=stat_result) if isinstance(response, FileResponse) else response
+        return File(full_path, status_code, stat_result) if isinstance(response, FileResponse) else response

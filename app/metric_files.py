@@ -38,6 +38,8 @@ def folder(state: Path, workers: int) -> Iterator[None]:
     Raises SettingsError where none can be made.
     """
     if workers == 1:
+        with suppress(OSError):
+            _clear(state)
         yield
         return
     with _made(state) as path, _held(Path(path)):

@@ -15,7 +15,7 @@ from app.errors import UnavailableError, UnreadableImageError
 
 # What the process may take: itself with the tables of any usual picture, the file four times, and five copies of the pixels.
 OWN_BYTES, FILES, BYTES_A_PIXEL = 96 * 2**20, 4, 5 * 4
-MOST_SECONDS = 60.0  # the slowest that is known takes 2; a process that was halted is given up
+MOST_SECONDS = 20.0  # the slowest that is known takes 2; one that was halted is ended, before a stop gives up waiting
 _turn = Lock()  # one at a time: each is a process
 
 

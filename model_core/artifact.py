@@ -36,7 +36,7 @@ MAX_BYTES = 16 * 2**20  # of a whole file
 MAX_CARD_BYTES = 2**20  # 2,000 epochs of history are 0.6 MB
 MOST_BRACKETS = 10_000  # in a card, whose longest list has an object for each epoch; each costs a hundred bytes or more in memory
 BEGIN = re.compile(rb"PK\x03\x04.{26}(card|w1)\.npy", re.DOTALL)  # of a weights file, as it is written and as it once was
-_MOST_BEGIN = 100
+_MOST_BEGIN = 1000
 MOST_MEMBERS = 64  # that an archive may list: Python makes an object for each as soon as it opens one
 _DIRECTORY_ENTRY = b"PK\x01\x02"
 # The most elements that each array may have.

@@ -44,6 +44,7 @@ def run_search(
     Ctrl-C ends it at once; the same command goes on with the runs that have no result yet.
     """
     recipes = grids.expand(grids.load(grid), epochs, seed)
+    artifact.insist_on_kind(out / "ranking.md", search.BEGIN, "ranking")
     images = data.load_training(data.data_dir(os.environ))
     results = search.open_folder(out, recipes, images.digest())
     done = {search.run_name(result.recipe) for result in results}
@@ -116,6 +117,6 @@ def export_model(
     except ImportError as error:
         raise RookieError(f"exporting needs onnx ({error}); install it: pip install 'rookie[onnx]'") from error
     artifact.insist_on_others(onnx, [path])
-    artifact.insist_on_kind(onnx, export.BEGIN, "ONNX file")
+    artifact.insist_on_kind(onnx, export.BEGIN, "ONNX file of Rookie's")
     export.write_onnx(artifact.load(path), onnx)
     console.say(f"{onnx}: input image (N, 28, 28) uint8, output probabilities (N, 10) float32")

@@ -13,7 +13,8 @@ from model_core.artifact import Model, write_atomically
 from model_core.data import CLASSES
 from model_core.network import PIXELS
 
-BEGIN = re.compile(rb"\x08")  # of a file: the field that holds IR_VERSION
+PRODUCER = "rookie"
+BEGIN = re.compile(rb"\x08.\x12.%b" % PRODUCER.encode(), re.DOTALL)  # of our files: the version of the format, and who wrote it
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime since 2022
 
 
@@ -41,7 +42,7 @@ def to_onnx(model: Model) -> onnx.ModelProto:
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(CLASSES)])],
         initializers,
     )
-    found = helper.make_model(graph, producer_name="rookie", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)])
+    found = helper.make_model(graph, producer_name=PRODUCER, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)])
     helper.set_model_props(found, {"classes": json.dumps(list(CLASSES))})
     onnx.checker.check_model(found, full_check=True)
     return found

@@ -4,6 +4,7 @@ Weight pictures are those of `visualize`, pixel for pixel: the service shows the
 """
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,29 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from model_core import explain, layers, visualize
-from model_core.artifact import Model, write_atomically
+from model_core.artifact import Model, insist_on_kind, write_atomically
 from model_core.card import Evaluation, evaluate
 from model_core.data import CLASSES, LabelledImages
 from model_core.metrics import CALIBRATION_BINS, calibration_bins
 
 PAPER_PICTURES = {"figure-5-w1": "w1", "figure-6a-w1-pca": "w1-pca", "figure-6b-w3": "w3", "figure-6c-combined": "combined"}
 MISTAKES = 20
+PROGRAM = "Rookie"
+# Of each format's files: matplotlib's, which say that we drew them.
+BEGIN = {
+    "png": re.compile(rb"\x89PNG.{,300}Software\0%b" % PROGRAM.encode(), re.DOTALL),
+    "svg": re.compile(rb"<\?xml.{,900}<dc:title>%b<" % PROGRAM.encode(), re.DOTALL),
+}
 
 
 def write_report(model: Model, folder: Path, test: LabelledImages | None) -> list[Path]:
-    """Write every figure into `folder`; those that show test images only where `test` is given. The files written."""
+    """Write every figure into `folder`; those that show test images only where `test` is given. The files written.
+
+    Raises FileExistsError, before any is written, where a file of such a name is no figure of a report.
+    """
     mpl.rcParams.update(
         {"svg.hashsalt": "rookie", "savefig.dpi": 150, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     )
-    written = list(_write_pictures(model, folder))
     figures: dict[str, Callable[[], Figure]] = {"figure-2-activations": activations, "figure-4-curves": lambda: curves(model)}
     if test is not None:
         scored = evaluate(model, test)
@@ -38,6 +47,10 @@ def write_report(model: Model, folder: Path, test: LabelledImages | None) -> lis
             "mistakes": lambda: mistakes(scored, test),
             "effective-maps": lambda: effective_maps(model, scored, test),
         }
+    for name in (*PAPER_PICTURES, *figures):
+        for suffix, begin in BEGIN.items():
+            insist_on_kind(folder / f"{name}.{suffix}", begin, "figure of a report")
+    written = list(_write_pictures(model, folder))
     for name, draw in figures.items():
         figure = draw()
         for suffix in ("png", "svg"):
@@ -49,7 +62,8 @@ def write_report(model: Model, folder: Path, test: LabelledImages | None) -> lis
 def _save(figure: Figure, path: Path, **options: Any) -> None:
     """Draw into memory first: an earlier file is replaced by a whole one or stays."""
     content = io.BytesIO()
-    metadata = {"Date": None} if path.suffix == ".svg" else None  # the same report twice is the same files twice
+    undated = {"Creator": PROGRAM, "Date": None}  # the same report twice is the same files twice
+    metadata = undated if path.suffix == ".svg" else {"Software": PROGRAM}
     figure.savefig(content, format=path.suffix[1:], metadata=metadata, **options)
     write_atomically(path, content.getvalue())
 
@@ -60,7 +74,7 @@ def _write_pictures(model: Model, folder: Path) -> Iterator[Path]:
         picture = visualize.PICTURES[kind](model.parameters, "tile")
         grey = np.repeat(picture[..., None], 3, axis=2)
         content = io.BytesIO()
-        imsave(content, grey)
+        imsave(content, grey, metadata={"Software": PROGRAM})
         write_atomically(folder / f"{name}.png", content.getvalue())
         yield folder / f"{name}.png"
         height, width = picture.shape

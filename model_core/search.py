@@ -7,6 +7,7 @@ shared by memory map. Ranked by validation accuracy: the test set is not read he
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager
@@ -23,6 +24,7 @@ from model_core.errors import DivergenceError, RecipeError, RookieError
 from model_core.recipe import Recipe
 from model_core.training import train
 
+BEGIN = re.compile(rb"\| # \|")  # of a ranking
 MOST_BREAKS = 3  # executors in a row that may break without a single result
 _RESULT: Fields = {
     "recipe": (dict,),

@@ -57,6 +57,8 @@ class Store:
             self.engine = sqlite.engine(parsed, BUSY_SECONDS, _OPTIONS) if self.is_sqlite else _postgres_engine(parsed)
         except (sa.exc.ArgumentError, ImportError, ValueError) as error:
             raise StoreError(f"ROOKIE_DATABASE_URL names no database that can be used ({one_line(error)})") from error
+        if self.engine.dialect.is_async:
+            raise StoreError(f"ROOKIE_DATABASE_URL names the driver {self.engine.driver}, which cannot be waited for; leave it out")
         self._changes = Semaphore(MOST_CHANGES)
         self.shown_url = parsed.set(query={}).render_as_string(hide_password=True)  # a password can stand in the query too
         if self.is_sqlite and parsed.database:
@@ -70,10 +72,13 @@ class Store:
 
     def prepare(self) -> None:
         """Create the tables where they are missing. Raises StoreError where the database cannot be used."""
-        with _explained(self.shown_url), self.write() as db:
-            if not self.is_sqlite:
-                _insist_on_unicode(db)
-            migrations.bring_up_to_date(db)
+        with _explained(self.shown_url):
+            with self.write() as db:
+                if not self.is_sqlite:
+                    _insist_on_unicode(db)
+                migrations.bring_up_to_date(db)
+            if self.is_sqlite:  # which is ours
+                sqlite.use_write_ahead_log(self.engine, BUSY_SECONDS)
 
     def explained(self) -> AbstractContextManager[None]:
         """Whatever the database refuses inside is a StoreError that says which one it is."""

@@ -14,7 +14,7 @@ def engine(url: sa.URL, busy_seconds: float, options: dict[str, Any]) -> sa.Engi
     made = sa.create_engine(url, connect_args={"timeout": busy_seconds}, max_overflow=-1, **options)
     file = _File(url.database or "")
     sa.event.listen(made, "do_connect", lambda _dialect, _record, _args, _options: file.check())
-    sa.event.listen(made, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
+    sa.event.listen(made, "connect", lambda connection, _record: _prepare(connection))
     sa.event.listen(made, "checkout", lambda _connection, _record, _proxy: file.check())
     sa.event.listen(made, "begin", _begin)
     return made
@@ -43,25 +43,27 @@ class _File:
         return status.st_dev, status.st_ino
 
 
-def _prepare(connection: sqlite3.Connection, busy_seconds: float) -> None:
+def _prepare(connection: sqlite3.Connection) -> None:
     # pysqlite would open transactions by itself, and too late for reads; with None it leaves BEGIN to us.
     connection.isolation_level = None
-    _use_write_ahead_log(connection, busy_seconds)
     for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection, busy_seconds: float) -> None:
-    # SQLite itself waits for every lock but this one: of two that turn a new file to its write-ahead log together, one is refused at once.
+def use_write_ahead_log(store: sa.Engine, busy_seconds: float) -> None:
+    """Turn the file to its write-ahead log, for good. Raises sqlalchemy's OperationalError."""
+    # SQLite itself waits for every lock but this one: of two that turn a new file together, one is refused at once.
     given_up = time.monotonic() + busy_seconds / 2
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > given_up:
-                raise
-        time.sleep(0.01)
+    statement = "PRAGMA journal_mode=WAL"
+    with store.connect() as connection:
+        while True:
+            try:
+                connection.connection.cursor().execute(statement)  # outside of a transaction
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > given_up:
+                    raise sa.exc.OperationalError(statement, {}, error) from error
+            time.sleep(0.01)
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -142,7 +142,10 @@ def test_where_there_is_no_state_folder_they_lie_among_temporary_files(tmp_path:
         assert tmp_path not in mine.parents
 
 
-def test_one_process_needs_none(tmp_path: Path) -> None:
+def test_one_process_needs_none_and_removes_what_was_left(tmp_path: Path) -> None:
+    left = tmp_path / "rookie-metrics-left" / "counter_1.db"
+    left.parent.mkdir()
+    left.touch()
     with metric_files.folder(tmp_path, workers=1):
         assert list(tmp_path.iterdir()) == []
 

@@ -88,3 +88,8 @@ def test_a_service_that_lost_its_database_is_alive_and_not_ready(client: TestCli
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) > 0
     assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/static/js/main.js", "/docs/assets/swagger-ui.css"])
+def test_browsers_ask_whether_a_file_of_the_page_is_still_the_same(client: TestClient, path: str) -> None:
+    assert client.get(path).headers["Cache-Control"] == "no-cache"

@@ -35,6 +35,7 @@ def test_the_versions_stand_there_with_their_accuracy(
     opened.page.get_by_text("Model card").click()
     opened.sees("Intended use and limits")
     opened.assert_accessible()
+    opened.assert_fits()
     opened.page.get_by_text("Model card").click()
     opened.keep(screenshots, "models")
 

@@ -176,6 +176,19 @@ def test_a_file_of_another_kind_is_not_replaced(run: Run, weights: Path, tmp_pat
     assert there.read_bytes() == content
 
 
+def test_an_onnx_file_of_another_program_is_not_replaced(run: Run, weights: Path, tmp_path: Path) -> None:
+    there = tmp_path / "other.onnx"
+    there.write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x05")
+    assert "it is no ONNX file of Rookie's, and would be lost" in refusal(run("export", weights, "--onnx", there))
+    assert there.read_bytes().endswith(b"pytorch\x1a\x05")
+
+
+def test_notes_called_like_a_search_s_ranking_are_not_replaced(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ranking.md").write_text("my own notes")
+    assert "it is no ranking, and would be lost" in refusal(run("search", "--epochs", 1, "--out", tmp_path))
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["my own notes"]
+
+
 def test_a_record_is_not_written_over_the_dataset(run: Run, weights: Path, tiny_folder: Path) -> None:
     labels = tiny_folder / "train-labels-idx1-ubyte.gz"
     before = labels.read_bytes()

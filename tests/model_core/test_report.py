@@ -47,6 +47,18 @@ def test_without_the_dataset_no_figure_shows_test_images(tmp_path: Path) -> None
     assert not {path.stem for path in written} & SHOWING_TEST_IMAGES
 
 
+@pytest.mark.parametrize("name", ["confusion.png", "figure-5-w1.svg"])
+def test_a_figure_of_somebody_elses_is_not_replaced_and_none_of_a_report_is_written(tmp_path: Path, name: str) -> None:
+    for _ in range(2):  # an earlier report is replaced
+        report.write_report(tiny.model(), tmp_path / "ours", tiny.test_images())
+    matplotlib.image.imsave(tmp_path / name, np.zeros((9, 9, 3)))
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(FileExistsError, match="it is no figure of a report, and would be lost; choose another name"):
+        report.write_report(tiny.model(), tmp_path, tiny.test_images())
+    assert (tmp_path / name).read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"ours", name}
+
+
 def test_a_network_that_never_names_a_class_has_a_report_too(tmp_path: Path) -> None:
     whole = tiny.model()
     speechless = dataclasses.replace(whole, parameters=whole.parameters._replace(w3=np.zeros_like(whole.parameters.w3)))

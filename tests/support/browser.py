@@ -60,12 +60,16 @@ class Watched:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        width = self.page.evaluate("document.documentElement.scrollWidth") if kind is None else 0
+        if kind is None:
+            self.assert_fits()
         self.page.close()
         if kind is None:
             assert self.errors == []
             assert self.hosts <= {urlsplit(self._address).netloc}
-            assert width <= self.look.size[0], "the page is wider than the screen"
+
+    def assert_fits(self) -> None:
+        """The page, as it is now, is no wider than the screen."""
+        assert self.page.evaluate("document.documentElement.scrollWidth") <= self.look.size[0], "the page is wider than the screen"
 
     def _heard(self, message: Any) -> None:
         # Of a failing server the browser itself tells the console; that is not the page's error.

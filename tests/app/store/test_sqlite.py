@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.store import Store
+from app.store import Store, StoreError
+from app.store.backup import back_up
 from app.store.schema import meta
 
 
@@ -29,6 +30,27 @@ def test_who_finds_a_new_file_taken_waits_for_it(tmp_path: Path) -> None:
             waiting.result(timeout=0.3)
         other.execute("COMMIT")
         waiting.result().close()
+
+
+def test_a_file_of_another_program_is_refused_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE jobs (x)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="not Rookie's"):
+        prepared(path)
+    with closing(Store(f"sqlite:///{path}", make=False)) as store, pytest.raises(StoreError, match="has no tables of Rookie's"):
+        back_up(store, tmp_path / "copy.db")
+    assert path.read_bytes() == before
+    assert [left.name for left in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_ours_keeps_a_write_ahead_log_so_that_reading_waits_for_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "rookie.db"
+    with closing(prepared(path)) as store, store.write() as db:
+        db.execute(meta.insert().values(key="key", value="value"))
+        with store.read() as other:
+            assert other.scalar(sa.select(sa.func.count()).where(meta.c.key == "key").select_from(meta)) == 0
 
 
 def remove(path: Path) -> None:

@@ -101,6 +101,7 @@ def test_a_file_that_is_no_database_is_refused_with_the_setting_to_change(tmp_pa
     [
         "sqlite+nothing:///rookie.db",
         "postgresql+nothing://host/rookie",
+        "postgresql+psycopg_async://rookie:hush@127.0.0.1:1/rookie",
         "postgresql+psycopg://rookie:hush@host:port/rookie",
         "postgresql+psycopg://rookie:hush@127.0.0.1:1/rookie",
         "postgresql+psycopg://rookie:hu/hush:hush@127.0.0.1:1/rookie",
@@ -111,7 +112,10 @@ def test_a_file_that_is_no_database_is_refused_with_the_setting_to_change(tmp_pa
         "postgresql+psycopg://rookie:p@ss?hush@127.0.0.1:1/rookie",
         "postgresql+psycopg://rookie:p@ss?x=hush@127.0.0.1:1/rookie",
     ],
-    ids=["no driver", "another", "no port", "nobody there", "a slash", "an at", "both", "in the query", "@ and /", "@ and ?", "@ and ?="],
+    ids=[
+        *("no driver", "another", "one that does not wait", "no port", "nobody there", "a slash", "an at", "both", "in the query"),
+        *("@ and /", "@ and ?", "@ and ?="),
+    ],
 )
 def test_an_address_that_leads_nowhere_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(StoreError, match="ROOKIE_DATABASE_URL") as refusal:
