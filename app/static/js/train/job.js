@@ -90,9 +90,9 @@ function facts({ metrics, eta_seconds: left }, running) {
   return el(
     "dl", { class: "figures" },
     running && left !== null && left !== undefined && pair("Time left", `about ${duration(left)}`),
-    metrics?.validation_accuracy !== undefined && pair("Validation", percent(metrics.validation_accuracy, 2)),
-    metrics?.train_accuracy !== undefined && pair("Training", percent(metrics.train_accuracy, 2)),
-    metrics?.test_accuracy !== undefined && pair("Test", percent(metrics.test_accuracy, 2)),
+    metrics?.validation_accuracy !== undefined && pair("Validation, last epoch", percent(metrics.validation_accuracy, 2)),
+    metrics?.train_accuracy !== undefined && pair("Training, last epoch", percent(metrics.train_accuracy, 2)),
+    metrics?.test_accuracy !== undefined && pair("Test, the version", percent(metrics.test_accuracy, 2)),
   );
 }
 
