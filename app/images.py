@@ -17,6 +17,7 @@ Image.MAX_IMAGE_PIXELS = None
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 SIDE = 28  # pixels
 MAX_PIXELS = 32 * 2**20  # a header that claims more is answered with 413 instead of a mere wrong size
+MOST_WEBP_BYTES = 2**14  # noise of 28 x 28 has some 4,000; codes that no pixel uses take 3 s a mebibyte
 # What Pillow's readers and NumPy raise on damaged and hostile files.
 DECODING_ERRORS = (
     ArithmeticError,
@@ -41,6 +42,8 @@ def decode(content: bytes) -> NDArray[np.uint8]:
     """
     image = open_picture(content)
     _check_size(image)
+    if image.format == "WEBP":
+        _check_codes(content)
     with reading(image):
         check_frames(image)
         return _to_grey(image)
@@ -92,6 +95,11 @@ def _check_size(image: Image.Image) -> None:
         )
     if (width, height) != (SIDE, SIDE):
         raise WrongSizeError(f"the picture is {width} x {height} pixels; send one of {SIDE} x {SIDE}, or any to ?prepare=photo")
+
+
+def _check_codes(webp: bytes) -> None:
+    if len(image_parts.essential(webp, with_exif=False)) > MOST_WEBP_BYTES:
+        raise UnreadableImageError(f"the WebP picture has more than {MOST_WEBP_BYTES} bytes for {SIDE} x {SIDE} pixels; save it anew")
 
 
 def check_frames(image: Image.Image) -> None:

@@ -108,6 +108,12 @@ def test_a_bomb_is_refused_before_it_is_decoded(unharmed: Target, name: str) -> 
         assert seconds < LONGEST_SECONDS
 
 
+def test_a_small_webp_of_codes_that_no_pixel_uses_is_refused_where_others_wait_for_it(unharmed: Target) -> None:
+    content = webp_of_codes(28, unused=65_000)
+    assert post(unharmed, content)[0] == 422
+    assert post(unharmed, content, **PHOTO)[0] == 200  # by a process of its own
+
+
 def test_a_photograph_of_a_million_scans_is_refused_at_once(unharmed: Target) -> None:
     content = scan_bomb(2000, 14 * MEBIBYTE)  # read to its end it would keep a core busy for two hours
     status, seconds = post(unharmed, content, **PHOTO)

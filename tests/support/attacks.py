@@ -152,9 +152,10 @@ def webp_claiming(side: int) -> bytes:
     return bytes(content)
 
 
-def webp_of_codes(side: int) -> bytes:
-    """A black lossless WebP, at most 1024 x 1024, with a group of codes of its own for each block of 4 x 4 pixels."""
+def webp_of_codes(side: int, unused: int = 0) -> bytes:
+    """A black lossless WebP, at most 1024 x 1024: a group of codes for each block of 4 x 4 pixels, and as many that no block has."""
     numbers = np.arange(((side + 3) // 4) ** 2)
+    numbers[-1] += unused
     reversed_bytes = np.packbits(np.unpackbits(numbers.astype("<u2").view(np.uint8)[:, None], axis=1)[:, ::-1], axis=1)
     bits = [
         *(_bits(0x2F, 8), _bits(side - 1, 14), _bits(side - 1, 14), _bits(0, 4)),  # no alpha, version 0
@@ -163,7 +164,7 @@ def webp_of_codes(side: int) -> bytes:
         *(_bits(0, 1), _bits(8, 4), _bits(1 << 33, 36), _bits(0, 1)),  # red: the same
         *[_bits(1, 4)] * 3,  # blue, alpha and distances: 0 alone
         np.unpackbits(reversed_bytes.ravel(), bitorder="little"),  # each block's number, in green and red
-        *[_bits(1, 4)] * 5 * len(numbers),  # each group's five codes: 0 alone
+        *[_bits(1, 4)] * 5 * (numbers[-1] + 1),  # each group's five codes: 0 alone
     ]
     pixels = np.packbits(np.concatenate(bits), bitorder="little").tobytes()
     pixels += b"\0" * (8 + len(pixels) % 2)
