@@ -23,7 +23,7 @@ class ExplainedClass(BaseModel):
     probability: float
     logit: float = Field(description="the network's own, in double precision")
     bias: float = Field(description="what the picture has no part in")
-    contributions: list[float] = Field(description="what each of the 784 pixels adds to the logit, row by row")
+    contributions: list[float] = Field(description="what each of the 784 pixels adds to the logit, row by row, to six decimals")
 
 
 class Feed(BaseModel):
@@ -46,7 +46,7 @@ class ActiveUnit(BaseModel):
 
 
 class SumCheck(BaseModel):
-    """Whether the contributions, as they are sent, and the bias really sum to the logits."""
+    """Whether pixels' contributions and bias really sum to the logits, before they are rounded."""
 
     largest_error: float = Field(description="largest difference over the ten classes")
     tolerance: float
@@ -66,7 +66,7 @@ class Explanation(BaseModel):
 
 
 TOLERANCE = 1e-4
-DECIMALS = 12  # of what is sent
+DECIMALS = 6  # of a contribution, as it is sent; more would make the page's first view too large
 
 
 def explanation(served: Served, pixels: NDArray[np.uint8], prediction: Prediction) -> Explanation:
@@ -75,7 +75,7 @@ def explanation(served: Served, pixels: NDArray[np.uint8], prediction: Predictio
     x = served.model.standardizer.apply(pixels[None])[0].astype(np.float64)
     logits = network.forward(parameters, x[None]).logits[0]
     linear = explain.effective_map(parameters, x)
-    contributions = explain.contributions(x, linear).round(DECIMALS)
+    contributions = explain.contributions(x, linear)
     order = np.argsort(-logits, kind="stable")
     error = float(np.abs(contributions.sum(axis=0) + linear.bias - logits).max())
     winner, runner_up = (_class(int(k), prediction, logits, linear.bias, contributions) for k in order[:2])
@@ -99,7 +99,7 @@ def _class(k: int, prediction: Prediction, logits: Array, bias: Array, contribut
         probability=prediction.probabilities[CLASSES[k]],
         logit=float(logits[k]),
         bias=float(bias[k]),
-        contributions=contributions[:, k].tolist(),
+        contributions=contributions[:, k].round(DECIMALS).tolist(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Uploaded bytes -> (28, 28) uint8, and pictures -> PNG bytes. With photo.py the only module that knows Pillow."""
+"""Uploaded bytes -> (28, 28) uint8, and pictures -> PNG bytes. Pillow is known here, in photo.py, and where WebP is decoded."""
 
 import io
 import struct
