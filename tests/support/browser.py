@@ -60,9 +60,11 @@ class Watched:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.assert_fits()
-        self.page.close()
+        try:
+            if kind is None:
+                self.assert_fits()
+        finally:
+            self.page.close()
         if kind is None:
             assert self.errors == []
             assert self.hosts <= {urlsplit(self._address).netloc}
